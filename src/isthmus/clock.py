@@ -1,0 +1,126 @@
+"""Time, as a value passed in: nothing above or below reads the system clock."""
+
+import asyncio
+import heapq
+import itertools
+import logging
+import time
+from datetime import timedelta
+from typing import Protocol
+
+__all__ = ["Clock", "ManualClock", "Span", "SystemClock", "seconds"]
+
+Span = float | timedelta
+"""What users may write where a span is wanted: seconds, or a timedelta."""
+
+_log = logging.getLogger("isthmus.clock")
+
+
+def seconds(span: Span) -> float:
+    """Return `span` as float seconds."""
+    return span.total_seconds() if isinstance(span, timedelta) else float(span)
+
+
+class Clock(Protocol):
+    """Source of time. Moments are Unix seconds (UTC); spans are seconds."""
+
+    def now(self) -> float:
+        """The moment; never the same thing as elapsed time: it may step back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Return True once `event` is set, False once `seconds` have passed."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock. A step back of over a second is logged, then followed.
+
+    Leases in a database outlive such a step because engines store their span:
+    one that seems to last longer than it was given for is cut to that.
+    """
+
+    def __init__(self) -> None:
+        self._latest = 0.0
+
+    def now(self) -> float:
+        now = time.time()
+        if now < self._latest - 1.0:
+            _log.warning(
+                "the system clock went back %.1f s; delayed messages and schedules wait for it, "
+                "leases are cut to their span; keep clocks in step with NTP (slewed, not stepped)",
+                self._latest - now,
+            )
+            self._latest = now
+        elif now > self._latest:
+            self._latest = now
+        return now
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        if event.is_set():
+            return True
+        try:
+            async with asyncio.timeout(seconds):
+                return await event.wait()
+        except TimeoutError:
+            return event.is_set()
+
+
+class ManualClock:
+    """A clock that moves only when told to, and wakes who waited, in order."""
+
+    def __init__(self, start: float = 1_700_000_000.0) -> None:
+        self._now = start
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._ticket = itertools.count()
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            return await asyncio.sleep(0)
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._ticket), future))
+        await future
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        sleeper = asyncio.ensure_future(self.sleep(seconds))
+        waiter = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait((sleeper, waiter), return_when=asyncio.FIRST_COMPLETED)
+            return event.is_set()
+        finally:
+            sleeper.cancel()
+            waiter.cancel()
+
+    def set_back(self, seconds: float) -> None:
+        """Step the clock back, as a bad time server would; sleepers keep their moments."""
+        self._now -= seconds
+
+    async def advance(self, seconds: float) -> None:
+        """Move forward, stopping at every moment somebody waits for.
+
+        Between two moments the loop runs until what was woken has had its turns;
+        work in threads is given time by `settle`.
+        """
+        end = self._now + seconds
+        await self.settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            at, _, future = heapq.heappop(self._sleepers)
+            self._now = max(self._now, at)
+            if not future.done():
+                future.set_result(None)
+                await self.settle()
+        self._now = max(self._now, end)
+        await self.settle()
+
+    async def settle(self, turns: int = 20) -> None:
+        """Let the loop turn, so that everything woken gets as far as it can."""
+        for _ in range(turns):
+            await asyncio.sleep(0)
