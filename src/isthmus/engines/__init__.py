@@ -1,0 +1,1 @@
+"""One package for each system; nobody imports them, `isthmus.connect` finds them."""
