@@ -113,6 +113,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     ready_at: float
     """When it may be, or may have been, handed out; the lease's end if held."""
     attempt: int
+    """Of the delivery that holds it, or else of the next: 1 if never tried."""
     leased: bool
 
 
