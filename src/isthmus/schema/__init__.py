@@ -1,0 +1,7 @@
+"""Named, versioned payloads over msgspec Structs, dataclasses and pydantic models."""
+
+from isthmus.schema.named import PREFIX, Schema
+from isthmus.schema.registry import Registry, schema, schema_of, upcaster
+from isthmus.schema.union import UnionSchema
+
+__all__ = ["PREFIX", "Registry", "Schema", "UnionSchema", "schema", "schema_of", "upcaster"]

@@ -1,0 +1,115 @@
+"""The two libraries that turn values into JSON and back, behind one face."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast, get_args
+
+import msgspec
+
+from isthmus.errors import ConfigError
+from isthmus.schema.faults import every_fault, pydantic_faults
+
+__all__ = ["Codec", "codec_of", "type_name"]
+
+JSON, OCTETS = "application/json", "application/octet-stream"
+
+
+class Codec(Protocol):
+    """One type's way to bytes and back, compiled once."""
+
+    datacontenttype: str
+    errors: tuple[type[Exception], ...]
+    """What `encode` and `decode` raise when value or bytes don't fit."""
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+    def faults(self, body: bytes, error: Exception) -> list[str]:
+        """Return every fault in `body`, which `decode` refused with `error`."""
+        ...
+
+    def json_schema(self) -> dict[str, Any]: ...
+
+
+def codec_of(type_: Any) -> Codec:
+    """Compile the codec of `type_`.
+
+    Raises:
+        ConfigError: Neither library knows how to carry such a type.
+        NameError: It refers to a class that is not defined yet.
+    """
+    if type_ is bytes:
+        return _Octets()
+    return _Pydantic(type_) if _is_pydantic(type_) else _Msgspec(type_)
+
+
+def type_name(type_: Any) -> str:
+    """Return how a person would write `type_`."""
+    return type_.__qualname__ if isinstance(type_, type) else str(type_).replace("typing.", "")
+
+
+class _Octets:
+    """Bytes, as they are."""
+
+    datacontenttype = OCTETS
+    errors: tuple[type[Exception], ...] = ()
+
+    def encode(self, value: bytes) -> bytes:
+        return value
+
+    def decode(self, body: bytes) -> bytes:
+        return body
+
+    def faults(self, body: bytes, error: Exception) -> list[str]:  # noqa: ARG002
+        return [str(error)]
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "contentMediaType": OCTETS}
+
+
+class _Msgspec:
+    datacontenttype = JSON
+    errors: tuple[type[Exception], ...] = (msgspec.MsgspecError, TypeError, ValueError)
+
+    def __init__(self, type_: Any) -> None:
+        self._type = type_
+        try:
+            self.decode = msgspec.json.Decoder(type_).decode
+        except TypeError as error:
+            raise ConfigError(
+                f"{type_name(type_)} cannot be a payload: {error}; "
+                "use a msgspec.Struct, a dataclass, a TypedDict or a pydantic model"
+            ) from error
+        self.encode = msgspec.json.Encoder().encode
+
+    def faults(self, body: bytes, error: Exception) -> list[str]:
+        return every_fault(self._type, body, error)
+
+    def json_schema(self) -> dict[str, Any]:
+        return msgspec.json.schema(self._type)
+
+
+class _Pydantic:
+    datacontenttype = JSON
+
+    def __init__(self, type_: Any) -> None:
+        from pydantic import TypeAdapter, ValidationError
+        from pydantic_core import PydanticSerializationError
+
+        self._adapter: TypeAdapter[Any] = TypeAdapter(type_)
+        self.decode: Callable[[bytes], Any] = self._adapter.validate_json
+        self.errors: tuple[type[Exception], ...] = (ValidationError, PydanticSerializationError)
+
+    def encode(self, value: Any) -> bytes:
+        return self._adapter.dump_json(value, by_alias=True, warnings="error")
+
+    def faults(self, body: bytes, error: Exception) -> list[str]:  # noqa: ARG002
+        return pydantic_faults(error)
+
+    def json_schema(self) -> dict[str, Any]:
+        return self._adapter.json_schema(by_alias=True)
+
+
+def _is_pydantic(type_: Any) -> bool:
+    """Pydantic marks its classes; so it is imported only by those who use it."""
+    return hasattr(type_, "__pydantic_validator__") or any(
+        _is_pydantic(argument) for argument in cast("tuple[Any, ...]", get_args(type_))
+    )
