@@ -1,0 +1,90 @@
+# `make help` lists what can be asked of the project. Every verb sets up what it needs, once.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV  := .venv
+PY    := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# pyright comes complete from the package index; asking for news would need a network.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+##@ Use
+
+demo: $(READY)/isthmus  ## Run the shop: 2,000 orders, two workers killed, the books at the end
+	@$(PY) examples/shop/demo.py
+
+shop: $(READY)/isthmus  ## Run the shop and keep it open, until Ctrl-C
+	@$(PY) examples/shop/demo.py --keep
+
+tour: $(READY)/isthmus  ## Run a chapter for each pattern built so far
+	@echo "chapter 1: queues, topics, streams and transactions, as a shop"
+	@$(PY) examples/shop/demo.py
+
+bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk
+	@$(PY) -m bench
+
+##@ Develop
+
+setup: $(READY)/isthmus $(READY)/check  ## Make .venv with isthmus and every tool (no-op when up to date)
+
+test: $(READY)/isthmus  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
+	@$(PY) -m pytest -q --ignore=tests/docs $(T)
+
+torture: $(READY)/isthmus  ## Run only the tests that kill real processes
+	@$(PY) -m pytest -q -m torture -s $(T)
+
+check: lint types imports public docs  ## Judge everything that can be judged without running the tests
+
+lint: $(READY)/check
+	@echo "lint: ruff"
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff format --check --quiet || { echo "badly formatted: run 'make fmt'"; exit 1; }
+
+types: $(READY)/isthmus $(READY)/check
+	@echo "types: pyright"
+	@$(VENV)/bin/pyright
+
+imports: $(READY)/isthmus $(READY)/check
+	@echo "imports: import-linter"
+	@$(VENV)/bin/lint-imports --no-logo
+
+public: $(READY)/isthmus
+	@echo "public API: tests/public/api.txt"
+	@$(PY) tools/public_api.py --check tests/public/api.txt
+
+docs: $(READY)/isthmus
+	@echo "docs: code and links"
+	@$(PY) -m pytest -q tests/docs
+
+api: $(READY)/isthmus  ## Accept the public API as it is now
+	@$(PY) tools/public_api.py > tests/public/api.txt
+	@git diff --stat -- tests/public/api.txt
+
+fmt: $(READY)/check  ## Format the code and mend what ruff can mend
+	@$(VENV)/bin/ruff check --quiet --fix-only
+	@$(VENV)/bin/ruff format
+
+shape: $(READY)/isthmus  ## Show how long files and functions are, and which stand out
+	@$(PY) tools/shape.py src
+
+lock:  ## Renew requirements/dev.txt with the newest versions
+	@tools/lock requirements/dev.txt
+
+clean:  ## Remove the environment, caches and build products
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## Show this
+	@awk 'BEGIN { FS = ":.*##" } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+
+$(READY)/%: pyproject.toml requirements/dev.txt tools/setup
+	@tools/setup $(VENV) $*
+	@mkdir -p $(READY) && touch $@
+
+.PHONY: demo shop tour bench setup test torture check lint types imports public docs api fmt shape lock clean help
