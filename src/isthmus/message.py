@@ -7,7 +7,7 @@ expirytime as `expires_at`, distributed tracing as headers).
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -62,6 +62,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def with_headers(self, headers: Mapping[str, str]) -> "Message":
         """Return a copy with `headers` merged over the ones it has."""
         return msgspec.structs.replace(self, headers={**self.headers, **headers})
+
+    def without_headers(self, names: Collection[str]) -> "Message":
+        """Return a copy that lacks the headers called `names`."""
+        kept = {name: value for name, value in self.headers.items() if name not in names}
+        return msgspec.structs.replace(self, headers=kept)
 
     def cloudevent(self) -> dict[str, str]:
         """Return the context attributes by their CloudEvents names, without the data."""

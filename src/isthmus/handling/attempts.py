@@ -1,0 +1,143 @@
+"""One attempt at one delivery, or at a batch: handled and committed, or failed."""
+
+from collections.abc import Sequence
+
+from isthmus.contracts import Ack, Delivery, Nack, Receiver
+from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
+from isthmus.handling.facts import HandlerConflicted, HandlerSucceeded
+from isthmus.handling.failing import Failing
+from isthmus.handling.finishing import Finishing
+from isthmus.handling.handler import Failed, Invoke
+from isthmus.handling.host import Host
+from isthmus.handling.inbox import Inbox
+from isthmus.handling.subscription import Subscription
+from isthmus.handling.unit import PATIENCE, Unit, current
+
+__all__ = ["Attempts"]
+
+class Attempts:
+    """How deliveries of one subscription are handled."""
+
+    def __init__(
+        self,
+        host: Host,
+        of: Subscription,
+        invoke: Invoke,
+        *,
+        inbox: Inbox,
+        receiver: Receiver,
+        finishing: Finishing,
+        failing: Failing,
+    ) -> None:
+        self._host, self._of, self._invoke = host, of, invoke
+        self._store, self._signals = host.store, host.signals
+        self._inbox, self._receiver = inbox, receiver
+        self._finishing, self._failing = finishing, failing
+        self._one = host.one_scope
+
+    async def attempt(self, batch: Sequence[Delivery]) -> None:
+        """Handle `batch`; whatever comes of it, it is settled or left to its lease."""
+        messages = [delivery.message for delivery in batch]
+        for attempt in range(1, PATIENCE + 1):
+            unit = Unit(self._store, attempt, batch)
+            current.set(unit)
+            try:
+                failed = await self._invoke(messages)
+                return await self._complete(batch, unit, failed)
+            except ConflictError as error:
+                await _undo(unit)
+                if self._inbox.refused(error):
+                    return await self._apart(batch)
+                if attempt == PATIENCE:
+                    return await self.fail(batch, error)
+                self._tell_conflict(batch)
+            except LeaseLostError as error:
+                await _undo(unit)
+                return await self._lost(batch, error)
+            except Exception as error:
+                await _undo(unit)
+                return await self.fail(batch, error)
+            except BaseException:
+                await _undo(unit)
+                raise
+
+    async def fail(self, batch: Sequence[Delivery], error: Exception) -> None:
+        """Send a failed delivery down its ladder; take a failed batch apart first."""
+        if len(batch) > 1:
+            return await self._apart(batch)
+        await self._fail_one(batch[0], error)
+
+    async def give_back(self, batch: Sequence[Delivery], *, delay: float = 0.0) -> None:
+        """Return what was not tried, or whose trying does not count."""
+        try:
+            await self._receiver.settle([Nack(d.receipt, delay, counted=False) for d in batch])
+        except IsthmusError:
+            pass  # it comes back by its lease
+
+    async def _complete(self, batch: Sequence[Delivery], unit: Unit, failed: Failed | None) -> None:
+        done = [d for i, d in enumerate(batch) if i not in failed] if failed else batch
+        if unit.tx is None:
+            self._finishing.handled(done)
+        else:
+            await self._commit(done, unit)
+        if failed:
+            for index, error in failed.items():
+                await self._fail_one(batch[index], error)
+
+    async def _commit(self, done: Sequence[Delivery], unit: Unit) -> None:
+        tx = unit.begin()
+        await self._inbox.note([delivery.message.id for delivery in done], tx=tx)
+        if self._one:
+            await self._receiver.settle([Ack(delivery.receipt) for delivery in done], tx=tx)
+        await tx.commit()
+        if not self._one:
+            self._finishing.noted(done)
+        if self._signals.active:
+            self._tell_success(done)
+
+    async def _apart(self, batch: Sequence[Delivery]) -> None:
+        """Handle each alone: one of them failed, or was handled before."""
+        if len(batch) == 1:
+            return self._finishing.duplicate(batch[0])
+        for delivery in batch:
+            if await self._inbox.seen([delivery.message.id]):
+                self._finishing.duplicate(delivery)
+            else:
+                await self.attempt([delivery])
+
+    async def _fail_one(self, delivery: Delivery, error: Exception) -> None:
+        try:
+            await self._failing.fail(delivery, error)
+        except LeaseLostError:
+            self._finishing.lost(delivery)
+        except IsthmusError:
+            pass  # the engine is out of reach: it comes back by its lease
+
+    async def _lost(self, batch: Sequence[Delivery], error: LeaseLostError) -> None:
+        gone = [delivery for delivery in batch if delivery.receipt in error.lost]
+        for delivery in gone:
+            self._finishing.lost(delivery)
+        if kept := [delivery for delivery in batch if delivery not in gone]:
+            await self.give_back(kept)
+
+    def _tell_conflict(self, batch: Sequence[Delivery]) -> None:
+        if self._signals.active:
+            for delivery in batch:
+                self._signals.emit(
+                    HandlerConflicted(address=self._of.address, message=delivery.message.id)
+                )
+
+    def _tell_success(self, batch: Sequence[Delivery]) -> None:
+        for delivery in batch:
+            self._signals.emit(
+                HandlerSucceeded(
+                    address=self._of.address,
+                    message=delivery.message.id,
+                    attempt=delivery.attempt,
+                )
+            )
+
+
+async def _undo(unit: Unit) -> None:
+    if unit.tx is not None:
+        await unit.tx.rollback()

@@ -1,0 +1,226 @@
+"""The consumer loop: takes deliveries, has them handled, settles them.
+
+    receive ──► sift ──► pool of slots ──► attempt ──► commit, or finishing
+                  │            ▲
+                  └ suspects   └ the watch extends leases and cuts what takes too long
+                    alone
+
+How much is taken ahead adapts to the handlers' speed: quick ones share commits,
+slow ones leave the work to other processes.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from isthmus.contracts import Delivery, Receiver
+from isthmus.errors import UnavailableError
+from isthmus.handling.attempts import Attempts
+from isthmus.handling.facts import ConsumerStalled
+from isthmus.handling.failing import Failing
+from isthmus.handling.finishing import Finishing
+from isthmus.handling.handler import Handler
+from isthmus.handling.host import Host
+from isthmus.handling.inbox import Inbox
+from isthmus.handling.options import HandlerOptions
+from isthmus.handling.pace import Pace
+from isthmus.handling.pool import Pool
+from isthmus.handling.sift import Sift
+from isthmus.handling.subscription import Subscription
+from isthmus.handling.suspects import Suspects
+from isthmus.handling.watch import Watch
+
+__all__ = ["Consumer"]
+
+QUICK, SLOW = 0.05, 0.25
+"""What was taken and is used up within QUICK seconds is doubled; after SLOW, halved."""
+MOST = 512
+"""Deliveries taken at once at most, unless concurrency or batch are larger."""
+
+
+class Consumer:
+    """One subscription's consumer in this process; a Worker."""
+
+    def __init__(
+        self, of: Subscription, handler: Handler, options: HandlerOptions, *, kind: str = "queue"
+    ) -> None:
+        self.of, self._handler, self._options = of, handler, options
+        self.name = f"{kind}:{of.address}"
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._draining = False
+        self._session: _Session | None = None
+
+    @property
+    def paused(self) -> bool:
+        return not self._gate.is_set()
+
+    async def run(self, host: Host) -> None:
+        """Consume until drained; what was begun is settled when it returns."""
+        while not self._draining:
+            await self._gate.wait()
+            if not self._draining:
+                await self._consume(host)
+
+    async def drain(self) -> None:
+        self._draining = True
+        self._gate.set()
+        await self._end_session()
+
+    async def pause(self) -> None:
+        """Begin nothing more until `resume`; what is not begun goes back, uncounted."""
+        self._gate.clear()
+        await self._end_session()
+
+    def resume(self) -> None:
+        self._gate.set()
+
+    async def _consume(self, host: Host) -> None:
+        most = max(MOST, 2 * self._options.concurrency, 2 * self._options.batch)
+        receiver = await host.queue.receiver(
+            self.of.topic, self.of.name, limit=4 * most, lease=self._options.lease
+        )
+        self._session = _Session(host, self.of, self._handler, self._options, receiver, most)
+        try:
+            if not self._draining and not self.paused:
+                await self._session.run()
+        finally:
+            self._session = None
+            await receiver.aclose()
+
+    async def _end_session(self) -> None:
+        if self._session is not None:
+            await self._session.end()
+
+
+class _Session:
+    """From opening a receiver to closing it."""
+
+    def __init__(
+        self,
+        host: Host,
+        of: Subscription,
+        handler: Handler,
+        options: HandlerOptions,
+        receiver: Receiver,
+        most: int,
+    ) -> None:
+        self._host, self._of, self._options = host, of, options
+        self._receiver, self._most = receiver, most
+        self._least = self._appetite = max(options.concurrency, options.batch)
+        self._hungry, self._ended = asyncio.Event(), False
+        inbox = Inbox(host.store, of.inbox, retention=options.inbox)
+        failing = Failing(host, of, options.retry, receiver)
+        self._finishing = Finishing(host, of, inbox, receiver, settled=self._on_settled)
+        self._attempts = Attempts(
+            host,
+            of,
+            handler.bind(host),
+            inbox=inbox,
+            receiver=receiver,
+            finishing=self._finishing,
+            failing=failing,
+        )
+        self._sift = Sift(
+            host,
+            of,
+            options.where,
+            inbox=inbox,
+            attempts=self._attempts,
+            finishing=self._finishing,
+            failing=failing,
+        )
+        self._suspects = Suspects(host, of, self._attempts, failing, keep=options.inbox)
+        self._pace = Pace(host, of.address, options.rate)
+        self._pool = Pool(
+            self._work,
+            concurrency=options.concurrency,
+            batch=options.batch,
+            linger=options.linger,
+            clock=host.clock,
+            taken=self._on_taken,
+        )
+        self._watch = Watch(
+            host,
+            of,
+            options,
+            attempts=self._attempts,
+            receiver=receiver,
+            pool=self._pool,
+            held=self._held,
+        )
+
+    async def run(self) -> None:
+        watch = asyncio.create_task(self._watch.run())
+        try:
+            await self._fetch()
+            await self._give_back(self._pool.take_back())
+            await self._pool.close()
+            await self._finishing.done()
+        finally:
+            watch.cancel()
+            await self._give_back(self._pool.abandon())
+
+    async def end(self) -> None:
+        """Take no more; `run` returns once what was begun is settled."""
+        self._ended = True
+        self._hungry.set()
+        await self._receiver.drain()
+
+    async def _fetch(self) -> None:
+        while not self._ended:
+            try:
+                wanted, suspects = await self._sift.sift(await self._receive())
+            except UnavailableError as error:
+                await self._stall(error)
+                continue
+            self._pool.offer(wanted)
+            if suspects:
+                await self._pool.idle()
+            for suspect in suspects:
+                await self._suspects.alone(suspect)
+                self._sift.forget([suspect])
+            await self._until_hungry()
+
+    async def _receive(self) -> Sequence[Delivery]:
+        room = await self._pace.allow(self._appetite)
+        return await self._receiver.receive(room, wait=self._options.lease)
+
+    async def _work(self, batch: Sequence[Delivery]) -> None:
+        await self._attempts.attempt(batch)
+        self._sift.forget(batch)
+
+    async def _stall(self, error: Exception) -> None:
+        self._host.signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
+        await self._host.clock.sleep(1.0)
+
+    async def _give_back(self, batch: Sequence[Delivery]) -> None:
+        if batch:
+            await self._attempts.give_back(batch)
+
+    def _held(self) -> Iterator[Delivery]:
+        return chain(self._pool, self._finishing)
+
+    # --- how much to take -------------------------------------------------------------------
+
+    async def _until_hungry(self) -> None:
+        began = self._host.clock.now()
+        while self._full() and not self._ended:
+            self._hungry.clear()
+            await self._hungry.wait()
+        took = self._host.clock.now() - began
+        if took < QUICK:
+            self._appetite = min(self._most, 2 * self._appetite)
+        elif took > SLOW:
+            self._appetite = max(self._least, self._appetite // 2)
+
+    def _full(self) -> bool:
+        return self._pool.waiting > self._appetite // 2 or self._finishing.count > 2 * self._most
+
+    def _on_taken(self) -> None:
+        if not self._hungry.is_set() and not self._full():
+            self._hungry.set()
+
+    def _on_settled(self, batch: Sequence[Delivery]) -> None:
+        self._sift.forget(batch)
+        self._on_taken()

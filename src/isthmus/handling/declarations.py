@@ -1,0 +1,111 @@
+"""What was declared before anything runs, by an App or by a Module included in one.
+
+Declaring is done at import time and needs no engine. When the App opens, each
+`opening` is called with the Host, and binds its thing to the engine; each
+`worker` is then run until it is drained.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from isthmus.errors import ConfigError
+from isthmus.handling.host import Host
+from isthmus.handling.model import Declared, Model
+
+__all__ = ["Declarations", "Opening", "Worker"]
+
+Opening = Callable[[Host], Awaitable[None]]
+
+
+class Worker(Protocol):
+    """Something that runs for as long as the process serves."""
+
+    @property
+    def name(self) -> str:
+        """What `isthmus run --only` calls it: "queue:orders"."""
+        ...
+
+    async def run(self, host: Host) -> None:
+        """Work until drained; return when what was begun is settled."""
+        ...
+
+    async def drain(self) -> None:
+        """Begin nothing more; do not wait for what runs."""
+        ...
+
+
+class Declarations:
+    """The records, openings, workers and middleware of one App or Module."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.model = Model()
+        self.openings: list[Opening] = []
+        self.workers: list[Worker] = []
+        self.middleware: list[Any] = []
+        self.resources: dict[Any, Any] = {}
+        self._into: Declarations | None = None
+        self._host: Host | None = None
+
+    @property
+    def root(self) -> "Declarations":
+        """The App's declarations, once this is included in them; until then its own."""
+        return self if self._into is None else self._into.root
+
+    @property
+    def host(self) -> Host:
+        """The open Host.
+
+        Raises:
+            ConfigError: The App is not open.
+        """
+        if (host := self.root._host) is None:
+            raise ConfigError(
+                f"{self.name!r} is not open: run it with `isthmus run`, or use `async with app:`"
+            )
+        return host
+
+    def declare(self, record: Declared) -> None:
+        """Add a record to the model; ConfigError if its name is taken."""
+        self.model.add(record)
+        if self._into is not None:
+            self._into.declare(record)
+
+    def open_with(self, opening: Opening) -> None:
+        """Have `opening` called with the Host when the App opens, in this order."""
+        self.openings.append(opening)
+        if self._into is not None:
+            self._into.open_with(opening)
+
+    def work(self, worker: Worker) -> None:
+        """Have `worker` run when the App runs."""
+        self.workers.append(worker)
+        if self._into is not None:
+            self._into.work(worker)
+
+    def include(self, other: "Declarations") -> None:
+        """Take over all that `other` declared, and will declare.
+
+        Raises:
+            ConfigError: A name is declared in both, or `other` is included already.
+        """
+        if other._into is not None:
+            raise ConfigError(f"{other.name!r} is already included in {other._into.name!r}")
+        for record in other.model:
+            self.declare(record)
+        for opening in other.openings:
+            self.open_with(opening)
+        for worker in other.workers:
+            self.work(worker)
+        self.middleware += other.middleware
+        self.resources |= other.resources
+        other._into = self
+
+    async def bind(self, host: Host) -> None:
+        """Open everything declared so far on `host`."""
+        self._host = host
+        for opening in list(self.openings):
+            await opening(host)
+
+    def unbind(self) -> None:
+        self._host = None

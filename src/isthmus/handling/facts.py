@@ -1,0 +1,66 @@
+"""What the runtime tells: one frozen signal per observable fact."""
+
+from isthmus.signals import Signal
+
+__all__ = [
+    "ConsumerStalled",
+    "DuplicateSkipped",
+    "HandlerConflicted",
+    "HandlerSucceeded",
+    "HandlerTimedOut",
+    "LeaseLost",
+    "MessageBuried",
+    "MessageRetried",
+]
+
+
+class _Of(Signal, frozen=True, kw_only=True):
+    address: str
+    """The subscription, as "orders" or "order-accepted/mail"."""
+    message: str
+    """The message's id."""
+
+
+class HandlerSucceeded(_Of, frozen=True, kw_only=True):
+    """A message was handled, and that is committed."""
+
+    attempt: int
+
+
+class DuplicateSkipped(_Of, frozen=True, kw_only=True):
+    """A message came again that was handled before."""
+
+
+class HandlerConflicted(_Of, frozen=True, kw_only=True):
+    """What a handler read had changed; it is run again at once, uncounted."""
+
+
+class MessageRetried(_Of, frozen=True, kw_only=True):
+    """A handler failed; the message comes back after `delay` seconds."""
+
+    attempt: int
+    delay: float
+    error: str
+
+
+class HandlerTimedOut(_Of, frozen=True, kw_only=True):
+    """A handler did not return in its time, and was cancelled."""
+
+    timeout: float
+
+
+class MessageBuried(_Of, frozen=True, kw_only=True):
+    """A message became a dead letter."""
+
+    reason: str
+
+
+class LeaseLost(_Of, frozen=True, kw_only=True):
+    """A message went to another while it was handled here; the result was dropped."""
+
+
+class ConsumerStalled(Signal, frozen=True, kw_only=True):
+    """The engine is out of reach; the consumer waits and tries again."""
+
+    address: str
+    error: str

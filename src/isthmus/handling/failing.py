@@ -1,0 +1,84 @@
+"""What becomes of a message that was not handled: it comes back, or is buried."""
+
+from collections.abc import Mapping
+
+from isthmus.contracts import Ack, Delivery, Nack, Receiver, Tx
+from isthmus.errors import SchemaError
+from isthmus.handling.facts import MessageBuried, MessageRetried
+from isthmus.handling.failures import REASON, failure, recorded
+from isthmus.handling.host import Host
+from isthmus.handling.subscription import Subscription
+from isthmus.handling.unit import repeat
+from isthmus.handling.verdicts import Postpone, Reject
+from isthmus.resilience import Retry
+
+__all__ = ["Failing"]
+
+
+class Failing:
+    """The retry ladder of one subscription, and its way to the dead letters."""
+
+    def __init__(self, host: Host, of: Subscription, retry: Retry, receiver: Receiver) -> None:
+        self._host, self._of, self._retry, self._receiver = host, of, retry, receiver
+
+    async def fail(self, delivery: Delivery, error: BaseException) -> None:
+        """Have the message come back after its backoff, or bury it.
+
+        Raises:
+            LeaseLostError: It is another's now; nothing was done.
+            UnavailableError: It comes back when its lease has run out.
+        """
+        if isinstance(error, Postpone):
+            return await self._postpone(delivery, error)
+        told = failure(error, attempt=delivery.attempt, at=self._host.clock.now())
+        history = recorded(delivery.message, told)
+        if reason := self._final(delivery, error):
+            return await self.bury(delivery, reason, history)
+        await self._later(delivery, told.error, history)
+
+    async def bury(
+        self, delivery: Delivery, reason: str, history: Mapping[str, str] | None = None
+    ) -> None:
+        """Make it a dead letter: a send and an ack, together where they can be."""
+        if self._host.one_scope:
+            await repeat(self._host.store, lambda tx: self._move(delivery, reason, history, tx))
+        else:
+            await self._move(delivery, reason, history, None)
+        if self._host.signals.active:
+            self._host.signals.emit(
+                MessageBuried(address=self._of.address, message=delivery.message.id, reason=reason)
+            )
+
+    async def _move(
+        self, delivery: Delivery, reason: str, history: Mapping[str, str] | None, tx: Tx
+    ) -> None:
+        letter = delivery.message.with_headers({**(history or {}), REASON: reason})
+        await self._host.letters.send(self._of.dead, [letter], tx=tx)
+        await self._receiver.settle([Ack(delivery.receipt)], tx=tx)
+
+    def _final(self, delivery: Delivery, error: BaseException) -> str:
+        if isinstance(error, Reject):
+            return f"rejected: {error}"
+        if isinstance(error, SchemaError):
+            return f"unreadable: {error}"
+        attempts = delivery.attempt - delivery.lapses
+        if attempts >= self._retry.attempts:
+            return f"failed {attempts} times"
+        return ""
+
+    async def _postpone(self, delivery: Delivery, verdict: Postpone) -> None:
+        await self._receiver.settle([Nack(delivery.receipt, verdict.delay, counted=False)])
+
+    async def _later(self, delivery: Delivery, error: str, history: Mapping[str, str]) -> None:
+        delay = self._retry.delay_before(delivery.attempt, self._host.draw())
+        await self._receiver.settle([Nack(delivery.receipt, delay, history)])
+        if self._host.signals.active:
+            self._host.signals.emit(
+                MessageRetried(
+                    address=self._of.address,
+                    message=delivery.message.id,
+                    attempt=delivery.attempt,
+                    delay=delay,
+                    error=error,
+                )
+            )

@@ -1,0 +1,51 @@
+"""What may be said of a handler, with unit, default and range; checked where it is said."""
+
+import msgspec
+
+from isthmus.errors import ConfigError
+from isthmus.resilience import Retry
+
+__all__ = ["HandlerOptions"]
+
+WEEK = 7 * 86400.0
+
+
+class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How messages of one subscription are handled, in each process."""
+
+    concurrency: int = 16
+    """Handlers that run at once. 1 to 10,000; 1 keeps the order of arrival."""
+    retry: Retry = msgspec.field(default_factory=Retry)
+    """When a failed message comes back, and after how many attempts it is given up."""
+    timeout: float = 300.0
+    """Seconds a handler may take before it is cancelled and counted as failed, give
+    or take a second. Above 0; a handler in a thread goes on, but cannot commit."""
+    lease: float = 30.0
+    """Seconds a message is held for this process, extended while it is handled; a
+    process that dies gives its messages back after so long. 1 to 43,200."""
+    inbox: float = WEEK
+    """Seconds for which an id handled once is not handled again. Above 0; longer
+    than the longest time in which a producer may send again."""
+    batch: int = 1
+    """Messages given to one call of the handler, which then takes a list. 1 to 10,000."""
+    linger: float = 0.0
+    """Seconds to wait for a batch to fill. 0 to 60."""
+    rate: float | None = None
+    """Most messages begun a second, over all processes. None is no limit; above 0."""
+    where: dict[str, str | list[str]] = {}
+    """Attributes or headers and the values wanted; other messages are let pass."""
+
+    def __post_init__(self) -> None:
+        _within("concurrency", self.concurrency, 1, 10_000)
+        _within("timeout", self.timeout, 0.001, float("inf"))
+        _within("lease", self.lease, 1, 43_200)
+        _within("inbox", self.inbox, 0.001, float("inf"))
+        _within("batch", self.batch, 1, 10_000)
+        _within("linger", self.linger, 0, 60)
+        if self.rate is not None:
+            _within("rate", self.rate, 1e-6, float("inf"))
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name}={value!r} is out of range: {low:g} to {high:g}")

@@ -1,0 +1,164 @@
+"""The slots in which handlers run, and what is ready for them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import chain
+
+from isthmus.clock import Clock
+from isthmus.contracts import Delivery
+
+__all__ = ["Cut", "Pool", "Slot"]
+
+Work = Callable[[Sequence[Delivery]], Awaitable[None]]
+Cut = Callable[[Sequence[Delivery]], Awaitable[None]]
+"""What is done with a batch whose handling was cut short."""
+
+
+class Slot:
+    """A task that handles one batch after the other."""
+
+    def __init__(self) -> None:
+        self.holding: Sequence[Delivery] = ()
+        self.task: asyncio.Task[None] | None = None
+        self._cut: Cut | None = None
+
+    def cut(self, then: Cut) -> None:
+        """Cancel what is handled here, and do `then` with it instead."""
+        if self.holding and self._cut is None and self.task is not None:
+            self._cut = then
+            self.task.cancel()
+
+    async def serve(self, batch: Sequence[Delivery], work: Work) -> None:
+        """Work on `batch`; return normally even if it was cut."""
+        self.holding = batch
+        try:
+            await work(batch)
+        except asyncio.CancelledError:
+            await self._after_cut(batch)
+        finally:
+            self.holding = ()
+
+    async def _after_cut(self, batch: Sequence[Delivery]) -> None:
+        then, self._cut = self._cut, None
+        assert self.task is not None
+        if then is None or self.task.uncancel() > 0:
+            raise asyncio.CancelledError
+        await then(batch)
+
+
+class Pool:
+    """Ready deliveries and the slots that take them, opened as they are needed.
+
+    `taken` is called whenever a slot has taken something.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        concurrency: int,
+        batch: int,
+        linger: float,
+        clock: Clock,
+        taken: Callable[[], None],
+    ) -> None:
+        self._work, self._taken, self._clock = work, taken, clock
+        self._concurrency, self._batch, self._linger = concurrency, batch, linger
+        self._ready: deque[Delivery] = deque()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self.slots: list[Slot] = []
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many are ready and in no slot."""
+        return len(self._ready)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return chain(self._ready, *(slot.holding for slot in self.slots))
+
+    def offer(self, batch: Sequence[Delivery]) -> None:
+        """Have `batch` handled, by idle slots, or new ones up to the concurrency."""
+        self._ready += batch
+        wanted = min(len(batch), self._concurrency)
+        while wanted > 0 and self._idle:
+            wanted -= self._wake()
+        for _ in range(min(wanted, self._concurrency - len(self.slots))):
+            self._open_slot()
+
+    def discard(self, receipts: frozenset[str]) -> None:
+        """Forget what is ready under these receipts: it is another's now."""
+        self._ready = deque(d for d in self._ready if d.receipt not in receipts)
+
+    def take_back(self) -> Sequence[Delivery]:
+        """Return what no slot has begun, to be given back."""
+        back, self._ready = list(self._ready), deque()
+        return back
+
+    async def idle(self) -> None:
+        """Wait until nothing is ready and no slot holds anything."""
+        while self._ready or any(slot.holding for slot in self.slots):
+            done = asyncio.get_running_loop().create_future()
+            self._on_idle = done
+            await done
+
+    async def close(self) -> None:
+        """Let the slots finish what they hold, then end them."""
+        self._closed = True
+        while self._idle:
+            self._wake()
+        if tasks := [slot.task for slot in self.slots if slot.task is not None]:
+            await asyncio.wait(tasks)
+
+    def abandon(self) -> Sequence[Delivery]:
+        """End the slots at once; return what was not done."""
+        left = list(self)
+        for slot in self.slots:
+            if slot.task is not None:
+                slot.task.cancel()
+        self._ready.clear()
+        return left
+
+    _on_idle: "asyncio.Future[None] | None" = None
+
+    def _open_slot(self) -> None:
+        slot = Slot()
+        slot.task = asyncio.create_task(self._run(slot))
+        self.slots.append(slot)
+
+    def _wake(self) -> bool:
+        idle = self._idle.popleft()
+        if idle.done():
+            return False
+        idle.set_result(None)
+        return True
+
+    async def _run(self, slot: Slot) -> None:
+        while (batch := await self._next()) is not None:
+            await slot.serve(batch, self._work)
+
+    async def _next(self) -> Sequence[Delivery] | None:
+        while not self._ready:
+            if self._closed:
+                return None
+            await self._wait()
+        batch = (self._ready.popleft(),) if self._batch == 1 else await self._gather()
+        self._taken()
+        return batch
+
+    async def _wait(self) -> None:
+        if self._on_idle is not None and not any(slot.holding for slot in self.slots):
+            self._on_idle.set_result(None)
+            self._on_idle = None
+        idle = asyncio.get_running_loop().create_future()
+        self._idle.append(idle)
+        await idle
+
+    async def _gather(self) -> Sequence[Delivery]:
+        """Up to a batch of what is ready; wait `linger` for it to fill."""
+        end = self._clock.now() + self._linger
+        while len(self._ready) < self._batch and not self._closed and self._clock.now() < end:
+            self._taken()
+            await self._clock.sleep(self._linger / 10)
+        return [self._ready.popleft() for _ in range(min(len(self._ready), self._batch))]

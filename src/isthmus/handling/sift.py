@@ -1,0 +1,102 @@
+"""What is taken is looked at before it is handled.
+
+Messages that were handled before, that are for others, or whose time is over
+never reach a handler; suspects reach it alone.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+
+from isthmus.contracts import Delivery
+from isthmus.errors import IsthmusError
+from isthmus.handling.attempts import Attempts
+from isthmus.handling.dead_letters import ONLY
+from isthmus.handling.failing import Failing
+from isthmus.handling.finishing import Finishing
+from isthmus.handling.host import Host
+from isthmus.handling.inbox import Inbox
+from isthmus.handling.subscription import Subscription
+from isthmus.handling.suspects import is_suspect
+from isthmus.message import Message
+
+__all__ = ["Sift"]
+
+SOON = 0.2
+"""Seconds until a message comes back whose twin is being handled now."""
+
+Where = Mapping[str, Collection[str]]
+
+
+class Sift:
+    """The sieve of one consumer; remembers the ids that are in hand."""
+
+    def __init__(
+        self,
+        host: Host,
+        of: Subscription,
+        where: Where,
+        *,
+        inbox: Inbox,
+        attempts: Attempts,
+        finishing: Finishing,
+        failing: Failing,
+    ) -> None:
+        self._clock, self._name, self._where = host.clock, of.name, where
+        self._shared = of.topic != of.name
+        self._inbox, self._attempts = inbox, attempts
+        self._finishing, self._failing = finishing, failing
+        self._in_hand: set[str] = set()
+
+    async def sift(
+        self, batch: Sequence[Delivery]
+    ) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
+        """Return (what to handle, what to handle alone) of `batch`.
+
+        Raises:
+            UnavailableError: The store is out of reach; all comes back by its lease.
+        """
+        if not batch:
+            return (), ()
+        seen = await self._inbox.seen([delivery.message.id for delivery in batch])
+        now, wanted, suspects = self._clock.now(), list[Delivery](), list[Delivery]()
+        for delivery in batch:
+            if await self._let_pass(delivery, now, seen):
+                continue
+            self._in_hand.add(delivery.message.id)
+            (suspects if is_suspect(delivery) else wanted).append(delivery)
+        return wanted, suspects
+
+    def forget(self, batch: Sequence[Delivery]) -> None:
+        """These are in hand no longer."""
+        self._in_hand.difference_update([delivery.message.id for delivery in batch])
+
+    async def _let_pass(self, delivery: Delivery, now: float, seen: Collection[str]) -> bool:
+        message = delivery.message
+        if message.id in seen:
+            self._finishing.duplicate(delivery)
+        elif (self._where or self._shared) and not self._is_for_us(message):
+            self._finishing.noted([delivery])
+        elif message.expires_at and message.expires_at <= now:
+            await self._expire(delivery, now)
+        elif message.id in self._in_hand:
+            await self._attempts.give_back([delivery], delay=SOON)
+        else:
+            return False
+        return True
+
+    def _is_for_us(self, message: Message) -> bool:
+        only = message.headers.get(ONLY)
+        if only is not None and only != self._name:
+            return False
+        return all(_value(message, name) in wanted for name, wanted in self._where.items())
+
+    async def _expire(self, delivery: Delivery, now: float) -> None:
+        late = now - delivery.message.expires_at
+        with suppress(IsthmusError):  # else it comes back by its lease
+            await self._failing.bury(delivery, f"expired {late:.1f} s before it was taken")
+
+
+def _value(message: Message, name: str) -> str:
+    if name in message.headers:
+        return message.headers[name]
+    return str(getattr(message, name, ""))

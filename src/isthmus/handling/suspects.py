@@ -1,0 +1,55 @@
+"""Messages whose holders keep dying are tried alone, so that no innocent is buried.
+
+A crash counts against everything that was in hand. A message with two lapses is
+therefore run with nothing beside it, after a note in the store. Found again with
+two such notes, it is what kills: it is buried.
+"""
+
+from isthmus.contracts import Delivery, Put
+from isthmus.errors import IsthmusError, LeaseLostError
+from isthmus.handling.attempts import Attempts
+from isthmus.handling.failing import Failing
+from isthmus.handling.host import Host
+from isthmus.handling.subscription import Subscription
+
+__all__ = ["Suspects"]
+
+LAPSES, NOTES = 2, 2
+
+
+def is_suspect(delivery: Delivery) -> bool:
+    """Whether two holders of it died, or were too slow, without settling it."""
+    return delivery.lapses >= LAPSES
+
+
+class Suspects:
+    """The suspects of one subscription; call only while nothing else is in hand."""
+
+    def __init__(
+        self, host: Host, of: Subscription, attempts: Attempts, failing: Failing, *, keep: float
+    ) -> None:
+        self._store, self._space = host.store, of.suspects
+        self._attempts, self._failing, self._keep = attempts, failing, keep
+
+    async def alone(self, delivery: Delivery) -> None:
+        """Handle it after a note that it was tried alone, or bury it."""
+        key = delivery.message.id
+        try:
+            noted = (await self._store.get(self._space, [key])).get(key)
+            if noted is not None and noted.version >= NOTES:
+                return await self._bury(delivery, noted.version)
+            await self._store.put(self._space, [Put(key, b"", ttl=self._keep)])
+            await self._attempts.attempt([delivery])
+            await self._store.put(self._space, [Put(key, None)])
+        except LeaseLostError:
+            pass  # it is another's now
+        except IsthmusError:
+            await self._attempts.give_back([delivery], delay=1.0)
+
+    async def _bury(self, delivery: Delivery, notes: int) -> None:
+        reason = (
+            f"killed its process: {delivery.lapses} holders died or hung, "
+            f"{notes} of them with nothing else in hand"
+        )
+        await self._failing.bury(delivery, reason)
+        await self._store.put(self._space, [Put(delivery.message.id, None)])

@@ -1,0 +1,90 @@
+"""The unit of work: what one handler does, all of it or nothing.
+
+A contextvar carries it, so that whatever isthmus does inside a handler joins
+the handler's transaction without being told.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
+from isthmus.errors import ConflictError
+
+__all__ = ["PATIENCE", "Unit", "current", "joined", "repeat", "transaction"]
+
+T = TypeVar("T")
+
+PATIENCE = 50
+"""How often work is run again after ConflictError before it counts as failed."""
+
+
+class Unit:
+    """A transaction that begins when something first needs it."""
+
+    __slots__ = ("_attempt", "_store", "batch", "tx")
+
+    def __init__(
+        self, store: StoreEngine, attempt: int = 1, batch: Sequence[Delivery | Record] = ()
+    ) -> None:
+        self._store, self._attempt = store, attempt
+        self.batch = batch
+        """What is being handled: one delivery or record, or a batch; empty outside handlers."""
+        self.tx: Transaction | None = None
+
+    def begin(self) -> Transaction:
+        """Return the transaction, beginning it if nobody has."""
+        if self.tx is None:
+            self.tx = self._store.begin(attempt=self._attempt)
+        return self.tx
+
+
+current: ContextVar[Unit | None] = ContextVar("isthmus-unit", default=None)
+"""The unit of the handler that runs here; None outside of one."""
+
+
+@asynccontextmanager
+async def transaction(store: StoreEngine, *, attempt: int = 1) -> AsyncGenerator[Transaction]:
+    """Make everything inside one transaction; leave by commit, or by rollback.
+
+    Raises:
+        ConflictError: What it read has changed; nothing was written, run it
+            again (`repeat` does).
+    """
+    unit = Unit(store, attempt)
+    token = current.set(unit)
+    try:
+        async with unit.begin() as tx:
+            yield tx
+    finally:
+        current.reset(token)
+
+
+@asynccontextmanager
+async def joined(store: StoreEngine, connection: object) -> AsyncGenerator[Transaction]:
+    """Make everything inside part of the transaction that the user holds."""
+    unit = Unit(store)
+    unit.tx = store.adopt(connection)
+    token = current.set(unit)
+    try:
+        async with unit.tx as tx:
+            yield tx
+    finally:
+        current.reset(token)
+
+
+async def repeat(store: StoreEngine, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Run `work` in a transaction, again at once while the world moves on.
+
+    Raises:
+        ConflictError: 50 runs met a conflict each; nothing was written.
+    """
+    for attempt in range(1, PATIENCE):
+        try:
+            async with transaction(store, attempt=attempt) as tx:
+                return await work(tx)
+        except ConflictError:
+            continue
+    async with transaction(store, attempt=PATIENCE) as tx:
+        return await work(tx)
