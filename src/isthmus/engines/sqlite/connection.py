@@ -1,0 +1,130 @@
+"""Connections to the file, and what SQLite's errors mean to us."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from isthmus.errors import (
+    ConflictError,
+    CorruptedError,
+    FullError,
+    IsthmusError,
+    LockedError,
+    StatementError,
+    UnavailableError,
+)
+
+__all__ = ["Connection", "OwnConnection", "Parameters", "Work", "refused", "told"]
+
+T = TypeVar("T")
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """What a Work is given: ours, or the user's own that was adopted."""
+
+    def execute(self, sql: str, parameters: Parameters = (), /) -> sqlite3.Cursor: ...
+
+    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> sqlite3.Cursor: ...
+
+    def wake(self, channel: str) -> None:
+        """Note that, once this is committed, who waits on `channel` should look again."""
+
+
+Work = Callable[[Connection], T]
+"""Runs in the database's thread, inside a transaction; may run more than once,
+of which the last run counts. It neither begins nor ends transactions."""
+
+
+class OwnConnection(sqlite3.Connection):
+    """A connection that this engine opened."""
+
+    woken: set[str]
+
+    @classmethod
+    def open(cls, path: Path, *, busy_timeout: float, writes: bool) -> "OwnConnection":
+        own = sqlite3.connect(
+            path,
+            timeout=busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            factory=cls,
+        )
+        own.woken = set()
+        for pragma in _PRAGMAS:
+            own.execute(f"PRAGMA {pragma}")
+        own.execute(f"PRAGMA query_only = {'off' if writes else 'on'}")
+        return own
+
+    def wake(self, channel: str) -> None:
+        self.woken.add(channel)
+
+
+_PRAGMAS = (
+    "secure_delete = off",
+    "cache_size = -32768",
+    "temp_store = memory",
+    "foreign_keys = on",
+    # a checkpoint inside somebody's commit costs it tens of milliseconds: see Checkpoints
+    "wal_autocheckpoint = 0",
+)
+
+
+def told(error: Exception, path: Path) -> IsthmusError:
+    """Return what `error` of the engine's own SQL means, with `error` as its cause."""
+    code = getattr(error, "sqlite_errorcode", None)
+    meaning = _meaning(code, error, path)
+    meaning.__cause__ = error
+    return meaning
+
+
+def refused(error: Exception, sql: str, path: Path) -> IsthmusError:
+    """Return what `error` of a statement of the user's own means."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    if code & 0xFF not in _STATEMENT:
+        return told(error, path)
+    words = " ".join(sql.split()[:6])
+    meaning = StatementError(f"{words!r} was refused: {error}")
+    meaning.__cause__ = error
+    return meaning
+
+
+_STATEMENT = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_AUTH,
+}
+
+
+def _meaning(code: int | None, error: Exception, path: Path) -> IsthmusError:
+    if code is None:
+        return UnavailableError(f"{path}: {error}")
+    if code == sqlite3.SQLITE_BUSY_SNAPSHOT:
+        return ConflictError(
+            f"{path}: another commit came between this transaction's first read and its first "
+            "write; nothing was written. Begin it with BEGIN IMMEDIATE",
+            subject="read",
+        )
+    match code & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return LockedError(
+                f"{path} is locked by another writer for too long, nothing was written; end that "
+                "transaction, or raise ?busy_timeout="
+            )
+        case sqlite3.SQLITE_FULL:
+            return FullError(f"{path}: no room left, nothing was written; free some and go on")
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return CorruptedError(
+                f"{path} is not a sound SQLite database ({error}); stop, keep a copy of it with "
+                "its -wal, and restore a backup, or rescue what is left with `sqlite3 .recover`"
+            )
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return UnavailableError(f"{path} cannot be written ({error}); mend its permissions")
+        case _:
+            return UnavailableError(f"{path}: {error}")

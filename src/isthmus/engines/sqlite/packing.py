@@ -1,0 +1,62 @@
+"""A message as a row keeps it: its id and body as they are, the rest packed."""
+
+import msgspec
+
+from isthmus.message import Message
+
+__all__ = ["pack", "unpack"]
+
+
+class _Attributes(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is packed; new attributes go to the end, with a default."""
+
+    key: str
+    type: str
+    source: str
+    subject: str
+    time: float
+    dataschema: str
+    datacontenttype: str
+    priority: int
+    expires_at: float
+    headers: dict[str, str]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Attributes).decode
+
+
+def pack(message: Message) -> bytes:
+    """Return all of `message` but its id and body, as msgpack."""
+    return _encode(
+        (
+            message.key,
+            message.type,
+            message.source,
+            message.subject,
+            message.time,
+            message.dataschema,
+            message.datacontenttype,
+            message.priority,
+            message.expires_at,
+            message.headers,
+        )
+    )
+
+
+def unpack(message_id: str, body: bytes, packed: bytes) -> Message:
+    rest = _decode(packed)
+    return Message(
+        body=body,
+        id=message_id,
+        type=rest.type,
+        source=rest.source,
+        subject=rest.subject,
+        time=rest.time,
+        dataschema=rest.dataschema,
+        datacontenttype=rest.datacontenttype,
+        key=rest.key,
+        priority=rest.priority,
+        expires_at=rest.expires_at,
+        headers=rest.headers,
+    )

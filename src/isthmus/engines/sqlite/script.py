@@ -1,0 +1,73 @@
+"""A transaction as a script: what it asked, what it was told, what it wants done."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isthmus.engines.sqlite.connection import Connection, Work
+from isthmus.errors import ConflictError, StatementError
+
+__all__ = ["Answer", "MergedWork", "Script"]
+
+MergedWork = Callable[[Connection, list[Any]], Sequence[Any]]
+"""Does many items in one go; answers each, with an exception where it refused
+one, of which it then must have written nothing."""
+
+Answer = tuple[Any, str]
+"""What a line returned, or the words of the StatementError it met."""
+
+
+class Script:
+    """Lines that were answered, and must be answered alike whenever they are
+    played again; and what is staged, done once by the commit.
+
+    Only the loop changes it, one line at a time.
+    """
+
+    __slots__ = ("ended", "lines", "merged", "patient", "staged", "wrote")
+
+    def __init__(self, *, patient: bool) -> None:
+        self.lines: list[tuple[Work[Any], Answer]] = []
+        self.staged: list[Work[Any]] = []
+        self.merged: list[tuple[MergedWork, Any]] = []
+        self.patient = patient
+        self.wrote = False
+        self.ended = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether a commit has anything to do; what only read was true when it read."""
+        return self.wrote or bool(self.staged) or bool(self.merged)
+
+    def ask(self, connection: Connection, work: Work[Any], played: int = 0) -> Answer:
+        """Play what was answered, from the line `played` on, then one line more."""
+        self.replay(connection, played)
+        return answer(connection, work)
+
+    def replay(self, connection: Connection, played: int = 0) -> None:
+        for work, told in self.lines[played:]:
+            if answer(connection, work) != told:
+                raise ConflictError(
+                    "what this transaction read has changed since; nothing was written, run it again",
+                    subject="read",
+                )
+
+    def apply(self, connection: Connection) -> None:
+        """Play all of it, except what is merged with others'."""
+        self.replay(connection)
+        for work in self.staged:
+            work(connection)
+
+    def apply_all(self, connection: Connection) -> None:
+        """Play all of it, apart from every other script."""
+        self.apply(connection)
+        for work, item in self.merged:
+            (done,) = work(connection, [item])
+            if isinstance(done, BaseException):
+                raise done
+
+
+def answer(connection: Connection, work: Work[Any]) -> Answer:
+    try:
+        return work(connection), ""
+    except StatementError as error:
+        return None, str(error)

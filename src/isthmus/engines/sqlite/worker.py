@@ -1,0 +1,153 @@
+"""A thread that serves, in batches, what one event loop submits."""
+
+import asyncio
+import threading
+import weakref
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from isthmus.errors import ConfigError, IsthmusError, UnavailableError
+
+__all__ = ["Result", "Worker"]
+
+Job = TypeVar("Job")
+Result = tuple[asyncio.Future[Any], Any, BaseException | None]
+"""A future, with what it shall answer or raise."""
+
+_MOST = 4096
+
+
+class Worker(Generic[Job]):
+    """Jobs submitted in one turn of the loop are served together.
+
+    The hot path takes no lock: appending to a deque is atomic, and the thread
+    is kicked, at the end of the turn, only if it sleeps.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        serve: Callable[[Sequence[Job]], None],
+        fail: Callable[[Sequence[Job], IsthmusError], None],
+    ) -> None:
+        self._serve, self._fail = serve, fail
+        self._jobs: deque[Job] = deque()
+        self._kicked = threading.Lock()
+        self._kicked.acquire()
+        self._idle = True
+        self._closing = False
+        self._refusal: IsthmusError | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        _workers.add(self)
+        self._thread.start()
+
+    # --- the loop's side
+
+    def future(self) -> asyncio.Future[Any]:
+        """Return a future of the one loop that this serves."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._bind(loop)
+        return loop.create_future()
+
+    def submit(self, job: Job) -> None:
+        if self._refusal is not None:
+            raise type(self._refusal)(str(self._refusal))
+        self._jobs.append(job)
+        if self._idle:
+            self._idle = False
+            assert self._loop is not None
+            self._loop.call_soon(self.kick)
+
+    def kick(self) -> None:
+        """Wake the thread, if it sleeps."""
+        try:
+            self._kicked.release()
+        except RuntimeError:
+            pass  # it is awake already
+
+    def refuse(self, refusal: IsthmusError) -> None:
+        """Take nothing more."""
+        self._refusal = self._refusal or refusal
+
+    async def aclose(self, refusal: IsthmusError) -> None:
+        """Serve what is there, then end the thread."""
+        self.refuse(refusal)
+        self._closing = True
+        self.kick()
+        await asyncio.to_thread(self._thread.join)
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigError(
+                "this engine belongs to another event loop; open one in each loop, they share the file"
+            )
+        self._loop = loop
+
+    # --- the thread's side
+
+    def answer(self, results: Sequence[Result], then: Callable[[], None] | None = None) -> None:
+        """Resolve the futures, in the loop, and call `then` there."""
+        if self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(_resolve, results, then)
+        except RuntimeError:
+            pass  # the loop is gone, and all who waited with it
+
+    def rest(self, seconds: float) -> bool:
+        """Sleep until kicked; return whether it was."""
+        self._idle = True
+        kicked = self._kicked.acquire(timeout=seconds)
+        self._idle = False
+        return kicked
+
+    def _run(self) -> None:
+        while batch := self._take():
+            try:
+                self._serve(batch)
+            except BaseException as error:  # noqa: BLE001  a waiter must never hang
+                died = UnavailableError(f"the database thread failed: {error!r}")
+                died.__cause__ = error
+                self._fail(batch, died)
+
+    def _take(self) -> list[Job]:
+        """Return what waits, as soon as anything does; nothing at the end."""
+        while not self._jobs:
+            self._idle = True
+            if self._jobs:
+                break
+            if self._closing:
+                return []
+            self._kicked.acquire()
+        self._idle = False
+        return [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST))]
+
+
+def _resolve(results: Sequence[Result], then: Callable[[], None] | None) -> None:
+    for future, result, error in results:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+    if then is not None:
+        then()
+
+
+_workers: weakref.WeakSet[Worker[Any]] = weakref.WeakSet()
+
+
+def _orphan() -> None:
+    for worker in _workers:
+        worker.refuse(
+            ConfigError("this engine was opened before a fork; open one in each process instead")
+        )
+
+
+os.register_at_fork(after_in_child=_orphan)
