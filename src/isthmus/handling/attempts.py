@@ -15,6 +15,7 @@ from isthmus.handling.unit import PATIENCE, Unit, current
 
 __all__ = ["Attempts"]
 
+
 class Attempts:
     """How deliveries of one subscription are handled."""
 

@@ -1,11 +1,15 @@
 """What may be said of a handler, with unit, default and range; checked where it is said."""
 
+from collections.abc import Mapping, Sequence
+from typing import TypedDict, Unpack
+
 import msgspec
 
+from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.resilience import Retry
 
-__all__ = ["HandlerOptions"]
+__all__ = ["HandlerOptions", "HandlerWords", "options"]
 
 WEEK = 7 * 86400.0
 
@@ -32,7 +36,7 @@ class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds to wait for a batch to fill. 0 to 60."""
     rate: float | None = None
     """Most messages begun a second, over all processes. None is no limit; above 0."""
-    where: dict[str, str | list[str]] = {}
+    where: Mapping[str, Sequence[str]] = {}
     """Attributes or headers and the values wanted; other messages are let pass."""
 
     def __post_init__(self) -> None:
@@ -49,3 +53,38 @@ class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ConfigError(f"{name}={value!r} is out of range: {low:g} to {high:g}")
+
+
+class HandlerWords(TypedDict, total=False):
+    """The same options as users write them; spans may be timedeltas."""
+
+    concurrency: int
+    retry: Retry
+    timeout: Span
+    lease: Span
+    inbox: Span
+    batch: int
+    linger: Span
+    rate: float | None
+    where: Mapping[str, str | Sequence[str]]
+
+
+def options(**words: Unpack[HandlerWords]) -> HandlerOptions:
+    """Return the options as they were written.
+
+    Raises:
+        ConfigError: One is unknown, or out of its range.
+    """
+    known = HandlerOptions.__struct_fields__
+    if unknown := sorted(set(words) - set(known)):
+        raise ConfigError(f"a handler has no option {unknown[0]!r}; it has {', '.join(known)}")
+    spans = {name: seconds(words[name]) for name in SPANS if name in words}
+    wanted = {name: _listed(value) for name, value in words.get("where", {}).items()}
+    return HandlerOptions(**{**words, **spans, "where": wanted})  # pyright: ignore[reportArgumentType]
+
+
+SPANS = ("timeout", "lease", "inbox", "linger")
+
+
+def _listed(value: str | Sequence[str]) -> Sequence[str]:
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -18,11 +18,23 @@ from isthmus.handling.host import Host
 from isthmus.handling.unit import current
 from isthmus.message import Message
 
-__all__ = ["Appender", "Relay", "Sender"]
+__all__ = ["Appender", "Relay", "Sender", "declare_outbox", "needs_outbox"]
 
 OUTBOX, RELAY = "isthmus.outbox", "relay"
 TO = "isthmus-to"
 """Header of a message in the outbox: "queue:orders" or "log:ledger"."""
+
+
+def needs_outbox(host: Host) -> bool:
+    """Whether a message can be held up between the store and the engine."""
+    limited = host.engine.queue is not None and host.queue.capabilities.max_delay < float("inf")
+    return host.engine is not host.state or limited
+
+
+async def declare_outbox(host: Host) -> None:
+    """Declare the outbox where it is needed, so that it keeps what no relay takes yet."""
+    if needs_outbox(host):
+        await host.letters.declare(OUTBOX, RELAY, ordered=True)
 
 
 class Sender:
@@ -96,10 +108,6 @@ class Relay:
     def __init__(self) -> None:
         self._receiver: Receiver | None = None
         self._draining = False
-
-    async def open(self, host: Host) -> None:
-        """Declare the outbox, so that it takes messages before any relay runs."""
-        await host.letters.declare(OUTBOX, RELAY, ordered=True)
 
     async def run(self, host: Host) -> None:
         receiver = self._receiver = await host.letters.receiver(

@@ -19,12 +19,12 @@ from isthmus.handling.subscription import Subscription
 from isthmus.handling.suspects import is_suspect
 from isthmus.message import Message
 
-__all__ = ["Sift"]
+__all__ = ["Sift", "is_wanted"]
 
 SOON = 0.2
 """Seconds until a message comes back whose twin is being handled now."""
 
-Where = Mapping[str, Collection[str]]
+Where = Mapping[str, str | Collection[str]]
 
 
 class Sift:
@@ -88,12 +88,20 @@ class Sift:
         only = message.headers.get(ONLY)
         if only is not None and only != self._name:
             return False
-        return all(_value(message, name) in wanted for name, wanted in self._where.items())
+        return is_wanted(message, self._where)
 
     async def _expire(self, delivery: Delivery, now: float) -> None:
         late = now - delivery.message.expires_at
         with suppress(IsthmusError):  # else it comes back by its lease
             await self._failing.bury(delivery, f"expired {late:.1f} s before it was taken")
+
+
+def is_wanted(message: Message, where: Where) -> bool:
+    """Whether each attribute or header named in `where` has one of the values there."""
+    return all(
+        _value(message, name) in ((wanted,) if isinstance(wanted, str) else wanted)
+        for name, wanted in where.items()
+    )
 
 
 def _value(message: Message, name: str) -> str:

@@ -1,0 +1,214 @@
+"""App and Module: thin doors to the rooms, and one lifecycle.
+
+Whatever is in the catalogue is what you see after typing `app.`; a room is
+imported when its door is first used.
+"""
+
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from isthmus.clock import Clock, Span, SystemClock
+from isthmus.contracts import Transaction
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
+from isthmus.handling.model import Model
+from isthmus.handling.unit import joined, transaction
+from isthmus.settings import Settings
+from isthmus.signals import Signals
+
+if TYPE_CHECKING:
+    from isthmus.handling.runtime import Runtime
+    from isthmus.messaging import Keeping, Queue, Topic
+
+__all__ = ["App", "Module"]
+
+T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Module:
+    """Doors without a process: declared here, run by the App that includes it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.declarations = Declarations(name)
+
+    # --- messages ---------------------------------------------------------------------------
+
+    def queue(
+        self,
+        name: str,
+        payload: type[T],
+        *,
+        ordered: bool = False,
+        retention: Span | None = None,
+        max_length: int | None = None,
+        keeping: "Keeping | None" = None,
+    ) -> "Queue[T]":
+        """Declare a work queue: each message is handled by one taker, then gone.
+
+        `ordered` handles messages of one key one after the other. `retention` drops
+        what nobody handled for so long; beyond `max_length` waiting messages,
+        sending raises FullError. `keeping` says it all, dead letters included.
+        """
+        from isthmus.messaging import Queue
+        from isthmus.messaging.keeping import keeping as limits
+
+        kept = keeping or limits(retention=retention, max_length=max_length)
+        return Queue(name, payload, self.declarations, ordered=ordered, keeping=kept)
+
+    def topic(self, name: str, payload: type[T]) -> "Topic[T]":
+        """Declare a topic: every subscription gets each event, at its own pace."""
+        from isthmus.messaging import Topic
+
+        return Topic(name, payload, self.declarations)
+
+    # --- what handlers stand on -------------------------------------------------------------
+
+    def middleware(self, function: Function) -> Function:
+        """Have `async def function(incoming, proceed)` wrap every handler; the first
+        declared is outermost."""
+        self.declarations.middleware.append(function)
+        return function
+
+    def migrations(self, folder: str | Path) -> None:
+        """Apply the .sql files of `folder` when the App opens, each once, in the order
+        of their names. A relative folder is looked for beside the calling file."""
+        from isthmus.handling.migrations import Migrations
+
+        self.declarations.open_with(Migrations(_beside_caller(Path(folder))).apply)
+
+    def include(self, module: "Module") -> None:
+        """Take over all that `module` declares.
+
+        Raises:
+            ConfigError: A name is declared in both, or it is included already.
+        """
+        self.declarations.include(module.declarations)
+
+
+class App(Module):
+    """A service: what it declares, and the process that runs it.
+
+    `engine` is the URL of what carries messages and streams: the argument, else
+    $ISTHMUS_ENGINE, else sqlite:///<name>.db in the working directory. `store` is
+    the URL of the database whose transactions carry the App's state; the engine
+    itself unless it is given here or in $ISTHMUS_STORE.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        engine: str | None = None,
+        store: str | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(name)
+        self._urls = (engine, store)
+        self._settings, self._clock = settings, clock or SystemClock()
+        self.signals = Signals()
+        self._opened = AsyncExitStack()
+        self._runtime: Runtime | None = None
+
+    # --- life -------------------------------------------------------------------------------
+
+    async def open(self) -> Host:
+        """Connect, migrate, and bind all that is declared; nothing is consumed yet.
+
+        Raises:
+            ConfigError: The configuration cannot work; everything is closed again.
+            UnavailableError: An engine is out of reach; likewise.
+        """
+        from isthmus.handling.opening import opened
+
+        settings = self._chosen_settings()
+        async with AsyncExitStack() as stack:
+            host = await stack.enter_async_context(
+                opened(self.name, self.declarations, settings, self._clock, self.signals)
+            )
+            self._opened = stack.pop_all()
+        return host
+
+    async def aclose(self) -> None:
+        """Close all that `open` opened; twice is once."""
+        await self._opened.aclose()
+
+    async def run(self, *, only: Sequence[str] = ()) -> None:
+        """Consume, serve and relay until `drain` is called; opens and closes the App.
+
+        `only` names workers, with wildcards: ["queue:orders", "schedules"].
+        """
+        from isthmus.handling.runtime import Runtime
+
+        async with self:
+            self._runtime = Runtime(self.declarations, self.declarations.host, only=only)
+            await self._runtime.run()
+
+    async def drain(self) -> None:
+        """Begin nothing more; `run` returns once what was begun is settled."""
+        if self._runtime is not None:
+            await self._runtime.drain()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # --- transactions -----------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Transaction]:
+        """Make everything inside one transaction: rows, messages, records.
+
+        Raises:
+            ConflictError: What it read has changed; nothing was written, run it again.
+        """
+        async with transaction(self.declarations.host.store) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def join(self, connection: object) -> AsyncGenerator[Transaction]:
+        """Make what isthmus does inside part of a transaction that you hold: a
+        `sqlite3.Connection`, or a SQLAlchemy connection or session, sync or async, on
+        the store's own database. It leaves when *you* commit.
+
+        Raises:
+            UnsupportedError: It is of another database.
+        """
+        async with joined(self.declarations.host.store, connection) as tx:
+            yield tx
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def describe(self) -> Model:
+        """Return all that is declared, as frozen records in the order of declaration."""
+        return self.declarations.model
+
+    def _chosen_settings(self) -> Settings:
+        settings = self._settings or Settings.load()
+        engine, store = self._urls
+        engine = engine or settings.engine or f"sqlite:///{self.name}.db"
+        return msgspec.structs.replace(settings, engine=engine, store=store or settings.store)
+
+
+def _beside_caller(folder: Path) -> Path:
+    """A relative folder is beside the file that calls the door."""
+    if folder.is_absolute():
+        return folder
+    caller = sys._getframe(2).f_globals.get("__file__")
+    return Path(caller).parent / folder if caller else folder

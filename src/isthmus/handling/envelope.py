@@ -1,0 +1,70 @@
+"""A value becomes a message: encoded, named, and continuing the trace it was made in."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from isthmus.clock import Clock
+from isthmus.handling.unit import current
+from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
+from isthmus.schema import Schema
+
+__all__ = ["Envelope", "trace"]
+
+T = TypeVar("T")
+
+trace: ContextVar[Mapping[str, str]] = ContextVar("isthmus-trace", default={})  # noqa: B039
+"""W3C trace headers of what runs here, set where a request comes in from outside."""
+
+_CARRIED = (TRACEPARENT, TRACESTATE)
+
+
+class Envelope(Generic[T]):
+    """Makes the messages of one queue, topic or stream."""
+
+    def __init__(self, schema: Schema[T], *, source: str, clock: Clock) -> None:
+        self._schema, self._source, self._now = schema, source, clock.now
+
+    def message(
+        self,
+        value: T,
+        *,
+        id: str | None = None,  # noqa: A002 - the word of CloudEvents
+        key: str = "",
+        subject: str = "",
+        priority: int = 0,
+        ttl: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Message:
+        """Raises SchemaError if `value` is not what is sent here."""
+        schema = self._schema.member(value)
+        now = self._now()
+        return Message(
+            body=schema.encode(value),
+            id=new_id() if id is None else id,
+            type=schema.name,
+            source=self._source,
+            subject=subject,
+            time=now,
+            dataschema=schema.dataschema,
+            datacontenttype=schema.datacontenttype,
+            key=key,
+            priority=priority,
+            expires_at=0.0 if ttl is None else now + ttl,
+            headers=_traced(headers),
+        )
+
+
+def _traced(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    context = _context()
+    if not context:
+        return {} if headers is None else dict(headers)
+    carried = {name: context[name] for name in _CARRIED if name in context}
+    return carried if headers is None else carried | dict(headers)
+
+
+def _context() -> Mapping[str, Any]:
+    unit = current.get()
+    if unit is not None and unit.batch:
+        return unit.batch[0].message.headers
+    return trace.get()

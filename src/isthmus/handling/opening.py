@@ -1,0 +1,45 @@
+"""Opening an App: engines, resources, and everything that was declared, in this order."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from isthmus.clock import Clock
+from isthmus.connect import connect
+from isthmus.contracts import Engine
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
+from isthmus.handling.outbox import declare_outbox
+from isthmus.handling.resources import Resources
+from isthmus.settings import Settings
+from isthmus.signals import Signals
+
+__all__ = ["opened"]
+
+
+@asynccontextmanager
+async def opened(
+    name: str, declared: Declarations, settings: Settings, clock: Clock, signals: Signals
+) -> AsyncGenerator[Host]:
+    """Yield a Host on which all of `declared` is bound; close everything at the end,
+    or when a part cannot be opened."""
+    async with AsyncExitStack() as stack:
+        engine = await _connected(settings.engine, clock, stack)
+        state = engine
+        if settings.store and settings.store != settings.engine:
+            state = await _connected(settings.store, clock, stack)
+        host = Host(
+            name, engine=engine, state=state, settings=settings, clock=clock, signals=signals
+        )
+        await declare_outbox(host)
+        host.resources = Resources(declared.resources)
+        stack.push_async_callback(host.resources.aclose)
+        await host.resources.open(host)
+        stack.callback(declared.unbind)
+        await declared.bind(host)
+        yield host
+
+
+async def _connected(url: str, clock: Clock, stack: AsyncExitStack) -> Engine:
+    engine = await connect(url, clock=clock)
+    stack.push_async_callback(engine.aclose)
+    return engine

@@ -1,0 +1,43 @@
+"""Attaching a user's function to a subscription."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from isthmus.handling.consumer import Consumer
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.handler import Handler
+from isthmus.handling.options import HandlerWords, options
+from isthmus.handling.subscription import Subscription
+from isthmus.messaging.declared import DeclaredHandler
+from isthmus.schema import Schema
+
+__all__ = ["Function", "attach"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def attach(
+    function: Callable[..., Any],
+    of: Subscription,
+    schema: Schema[Any],
+    declared: Declarations,
+    words: HandlerWords,
+) -> Consumer:
+    """Have `function` handle what `of` gets, in every process that runs.
+
+    Raises:
+        ConfigError: An option is out of range, or the signature cannot be served.
+    """
+    chosen = options(**words)
+    handler = Handler(function, schema=schema, declared=declared, batch=chosen.batch > 1)
+    consumer = Consumer(of, handler, chosen)
+    declared.declare(
+        DeclaredHandler(
+            name=of.address,
+            topic=of.topic,
+            function=f"{function.__module__}:{function.__qualname__}",
+            options=chosen,
+        )
+    )
+    declared.work(consumer)
+    return consumer

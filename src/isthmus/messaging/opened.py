@@ -1,0 +1,103 @@
+"""A queue while its App is open: everything sending and looking need, bound once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from isthmus.clock import Span, seconds
+from isthmus.contracts import QueueStats
+from isthmus.errors import ConfigError, FullError, UnsupportedError
+from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.envelope import Envelope
+from isthmus.handling.host import Host
+from isthmus.handling.outbox import Sender
+from isthmus.handling.subscription import Subscription
+from isthmus.message import Message
+from isthmus.messaging.debounce import Debounce
+from isthmus.messaging.keeping import Keeping
+from isthmus.schema import Schema
+
+__all__ = ["Opened", "open_subscription"]
+
+T = TypeVar("T")
+
+
+async def open_subscription(
+    host: Host, of: Subscription, schema: Schema[T], keeping: Keeping
+) -> "Opened[T]":
+    """Declare a subscription and its dead letters on the engine, and bind it.
+
+    Raises:
+        UnsupportedError: The engine cannot keep its order, or its limits.
+    """
+    _refuse_what_is_lacking(host, of, keeping)
+    await host.queue.declare(of.topic, of.name, ordered=of.ordered, retention=keeping.retention)
+    opened = Opened(host, of, schema, keeping)
+    await opened.dead_letters.open(retention=keeping.dead_retention, max_length=keeping.dead_length)
+    return opened
+
+
+class Opened(Generic[T]):
+    """One open queue or subscription."""
+
+    def __init__(self, host: Host, of: Subscription, schema: Schema[T], keeping: Keeping) -> None:
+        self.host, self._of = host, of
+        self.envelope = Envelope(schema, source=host.name, clock=host.clock)
+        self.debounce = Debounce(host, of)
+        self.dead_letters = DeadLetters(host, of)
+        self._sender = Sender(host, of.topic)
+        self._room = None if keeping.max_length is None else _Room(self, keeping.max_length)
+
+    async def send(self, messages: Sequence[Message], *, delay: float) -> None:
+        """Raises FullError if there is no room for `messages`; none was sent."""
+        if self._room is not None:
+            await self._room.take(len(messages))
+        await self._sender.send(messages, delay=delay)
+
+    async def remove(self, ids: Sequence[str]) -> int:
+        return await self._sender.remove(ids)
+
+    async def stats(self) -> QueueStats:
+        return await self.host.queue.stats(self._of.topic, self._of.name)
+
+    def until(self, delay: Span, at: datetime | None) -> float:
+        """Return the seconds from now until `at`, or `delay`."""
+        if at is None:
+            return seconds(delay)
+        if at.tzinfo is None:
+            raise ConfigError(f"at={at.isoformat()} has no time zone; use datetime.now(UTC)")
+        return max(0.0, at.timestamp() - self.host.clock.now())
+
+
+class _Room:
+    """How many more may wait; asked of the engine once a second, or when it ran out."""
+
+    def __init__(self, opened: Opened[T], most: int) -> None:
+        self._opened, self._most = opened, most
+        self._left, self._until = 0, 0.0
+
+    async def take(self, count: int) -> None:
+        now = self._opened.host.clock.now()
+        if count > self._left or now >= self._until:
+            stats = await self._opened.stats()
+            self._left = self._most - stats.ready - stats.delayed - stats.leased
+            self._until = now + 1.0
+        if count > self._left:
+            raise FullError(
+                f"{self._opened.host.name}: {self._most} messages wait, as many as max_length allows; "
+                "send again later, add consumers, or raise max_length"
+            )
+        self._left -= count
+
+
+def _refuse_what_is_lacking(host: Host, of: Subscription, keeping: Keeping) -> None:
+    able, engine = host.queue.capabilities, host.settings.engine.partition(":")[0]
+    if of.ordered and not able.ordered:
+        raise UnsupportedError(
+            f"{of.address!r} is ordered, and {engine}:// keeps no order by key; "
+            "sqlite:// and memory:// do, or use a stream"
+        )
+    if keeping.retention is not None and not able.browsable:
+        raise UnsupportedError(
+            f"{of.address!r} has a retention, and {engine}:// has none; sqlite:// has"
+        )
