@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 from isthmus.clock import Clock
 from isthmus.contracts import Durability, Tx
+from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.connection import Connection, OwnConnection, Work
 from isthmus.engines.sqlite.reader import Reader
+from isthmus.engines.sqlite.schema import prepare
 from isthmus.engines.sqlite.script import Answer, Script
 from isthmus.engines.sqlite.transaction import ScriptTransaction
 from isthmus.engines.sqlite.turn import Turn
@@ -26,41 +28,31 @@ R = TypeVar("R")
 class Database:
     """The file's door. It belongs to the event loop that first uses it."""
 
-    def __init__(
-        self, path: Path, *, clock: Clock, durability: Durability, busy_timeout: float
-    ) -> None:
-        self.path, self.clock, self.durability = path, clock, durability
-        self.scope = f"sqlite:///{path}"
+    def __init__(self, address: Address, *, clock: Clock) -> None:
+        self.path, self.clock = address.path, clock
+        self.durability: Durability = address.durability
+        self.scope = f"sqlite:///{address.path}"
         self._wakes = Wakes()
         self._closed = False
-        self._turn = Turn(Path(f"{path}.lock"))
+        self._turn = Turn(Path(f"{address.path}.lock"))
         self._own = [
-            OwnConnection.open(path, busy_timeout=busy_timeout, writes=writes)
-            for writes in (True, False, False)
+            OwnConnection.open(address.path, busy_timeout=address.busy_timeout, writes=writes)
+            for writes in (True, False)
         ]
-        self._own[0].execute(f"PRAGMA synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}")
         self._writer = Writer(
             self._own[0],
             self._turn,
-            path=path,
-            full=durability == "disk",
+            path=address.path,
+            full=address.durability == "disk",
             committed=self._committed,
         )
-        self._reader = Reader("reader", self._own[1], path=path)
+        self._reader = Reader("reader", self._own[1], path=address.path)
 
     @classmethod
-    async def open(
-        cls,
-        path: Path,
-        *,
-        clock: Clock,
-        schema: Sequence[str],
-        durability: Durability = "disk",
-        busy_timeout: float = 5.0,
-    ) -> "Database":
-        """Open the file, creating it and the tables of `schema` where missing."""
-        await asyncio.to_thread(_create, path, schema, busy_timeout)
-        return cls(path, clock=clock, durability=durability, busy_timeout=busy_timeout)
+    async def open(cls, address: Address, *, clock: Clock, tables: Sequence[str]) -> "Database":
+        """Open the file, creating it and `tables` (SQL) where missing."""
+        await asyncio.to_thread(prepare, address.path, tables, busy_timeout=address.busy_timeout)
+        return cls(address, clock=clock)
 
     # --- writing and reading
 
@@ -123,6 +115,9 @@ class Database:
         self._writer.submit((future, COMMIT, script, None, False))
         return future
 
+    def adopt(self, connection: object) -> ScriptTransaction:
+        raise NotImplementedError
+
     def _mine(self, tx: Tx) -> ScriptTransaction:
         if not isinstance(tx, ScriptTransaction) or tx.scope != self.scope:
             raise ConfigError(
@@ -179,15 +174,3 @@ class _Staged:
 
 _STAGED: Any = _Staged()
 
-
-def _create(path: Path, schema: Sequence[str], busy_timeout: float) -> None:
-    turn = Turn(Path(f"{path}.lock"))
-    connection = OwnConnection.open(path, busy_timeout=busy_timeout, writes=True)
-    try:
-        with turn:
-            connection.execute("PRAGMA journal_mode = wal")
-            for script in schema:
-                connection.executescript(script)
-    finally:
-        connection.close()
-        turn.close()

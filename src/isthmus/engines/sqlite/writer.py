@@ -50,6 +50,7 @@ class Writer(Worker[Job]):
         self._execute = connection.execute
         self._full = full
         self._synced = full
+        self._execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
         self._apart = 0
         self._committed = committed
         super().__init__("isthmus-sqlite-writer", serve=self._serve_all, fail=self._fail_all)

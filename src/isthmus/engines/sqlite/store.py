@@ -1,0 +1,188 @@
+"""Transactions, and entries in one table."""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+
+import msgspec
+
+from isthmus.contracts import Entry, Put, StoreCapabilities, StoreEngine, Transaction, Tx
+from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.errors import ConfigError, ConflictError
+
+__all__ = ["TABLES", "SqliteStore"]
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS isthmus_entry (
+    space TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    until REAL NOT NULL,
+    PRIMARY KEY (space, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS isthmus_entry_until ON isthmus_entry (until) WHERE until < 9e999;
+"""
+
+MAX_VALUE = 16 * 1024 * 1024
+BOUND = 10_000
+"""Most entries that one `maintain` drops."""
+
+
+class _Puts(msgspec.Struct, frozen=True, gc=False):
+    """What one caller wants put, and when."""
+
+    space: str
+    puts: Sequence[Put]
+    now: float
+
+
+class SqliteStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._capabilities = StoreCapabilities(
+            scope=database.scope,
+            durable=database.durability,
+            shared=False,
+            sql="sqlite",
+            isolation="serializable",
+            max_value=MAX_VALUE,
+        )
+
+    @property
+    def capabilities(self) -> StoreCapabilities:
+        return self._capabilities
+
+    def begin(self, *, attempt: int = 1) -> Transaction:
+        return self._database.begin(attempt=attempt)
+
+    def adopt(self, connection: object) -> Transaction:
+        return self._database.adopt(connection)
+
+    async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
+        wanted, now = list(keys), self._database.clock.now()
+        return await self._database.read(lambda at: _get(at, space, wanted, now), tx=tx)
+
+    async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
+        for put in puts:
+            _require_fitting(space, put)
+        if puts:
+            wanted = _Puts(space, list(puts), self._database.clock.now())
+            await self._database.merge(_put_all, wanted, tx=tx)
+
+    async def scan(
+        self, space: str, *, after: str = "", limit: int = 1000
+    ) -> Sequence[tuple[str, Entry]]:
+        now = self._database.clock.now()
+        return await self._database.read(lambda at: _scan(at, space, after, limit, now))
+
+    async def maintain(self) -> int:
+        now = self._database.clock.now()
+        return await self._database.write(lambda at: _expire(at, now), lazy=True)
+
+
+def _get(at: Connection, space: str, keys: Sequence[str], now: float) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for key in keys:
+        for value, version in at.execute(_FIND, (space, key, now)):
+            found[key] = Entry(value, version)
+    return found
+
+
+_FIND = "SELECT value, version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"
+
+
+def _put_all(at: Connection, wanted: list[_Puts]) -> Sequence[None]:
+    """Put what many callers want, or raise and leave the undoing to the writer."""
+    if len(wanted) > 1 and all(_asks_absence(put) for one in wanted for put in one.puts):
+        _add_all(at, wanted)
+    else:
+        for one in wanted:
+            for put in one.puts:
+                _put(at, one, put)
+    return [None] * len(wanted)
+
+
+def _asks_absence(put: Put) -> bool:
+    return put.if_version == 0 and put.value is not None
+
+
+def _add_all(at: Connection, wanted: Sequence[_Puts]) -> None:
+    """Add all in one go: the way of an inbox, which asks for nothing but absence."""
+    rows = [_row(one, put) for one in wanted for put in one.puts]
+    if at.executemany(_ADD, rows).rowcount < len(rows):
+        raise ConflictError("one of these is there already; each alone will tell")
+
+
+def _put(at: Connection, one: _Puts, put: Put) -> None:
+    if _asks_absence(put):
+        if not at.execute(_ADD, _row(one, put)).rowcount:
+            raise _conflict(at, one, put)
+        return
+    (found,) = at.execute(_VERSION, (one.space, put.key, one.now)).fetchall() or [(0,)]
+    if put.if_version not in {None, found[0]}:
+        raise _conflict(at, one, put)
+    if put.value is None:
+        at.execute(_DROP, (one.space, put.key))
+    else:
+        at.execute(_SET, (*_row(one, put)[:4], found[0] + 1))
+
+
+def _row(one: _Puts, put: Put) -> tuple[str, str, bytes | None, float, float]:
+    return one.space, put.key, put.value, inf if put.ttl is None else one.now + put.ttl, one.now
+
+
+def _conflict(at: Connection, one: _Puts, put: Put) -> ConflictError:
+    (found,) = at.execute(_VERSION, (one.space, put.key, one.now)).fetchall() or [(0,)]
+    subject = f"{one.space}/{put.key}"
+    return ConflictError(
+        f"{subject} is at version {found[0]}, not at {put.if_version}", subject=subject
+    )
+
+
+_VERSION = "SELECT version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"
+_DROP = "DELETE FROM isthmus_entry WHERE space = ? AND key = ?"
+_SET = """
+INSERT INTO isthmus_entry (space, key, value, until, version) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (space, key) DO UPDATE
+SET value = excluded.value, version = excluded.version, until = excluded.until
+"""
+_ADD = """
+INSERT INTO isthmus_entry (space, key, value, until, version) VALUES (?1, ?2, ?3, ?4, 1)
+ON CONFLICT (space, key) DO UPDATE
+SET value = excluded.value, version = 1, until = excluded.until
+WHERE isthmus_entry.until <= ?5
+"""
+
+
+def _scan(
+    at: Connection, space: str, after: str, limit: int, now: float
+) -> list[tuple[str, Entry]]:
+    rows = at.execute(_PAGE, (space, after, now, limit)).fetchall()
+    return [(key, Entry(value, version)) for key, value, version in rows]
+
+
+_PAGE = """
+SELECT key, value, version FROM isthmus_entry WHERE space = ? AND key > ? AND until > ?
+ORDER BY key LIMIT ?
+"""
+
+
+def _expire(at: Connection, now: float) -> int:
+    return at.execute(_EXPIRE, (now, BOUND)).rowcount
+
+
+_EXPIRE = """
+DELETE FROM isthmus_entry WHERE (space, key) IN (
+    SELECT space, key FROM isthmus_entry WHERE until < 9e999 AND until <= ? LIMIT ?)
+"""
+
+
+def _require_fitting(space: str, put: Put) -> None:
+    if put.value is not None and len(put.value) > MAX_VALUE:
+        raise ConfigError(
+            f"the value of {space}/{put.key} has {len(put.value)} bytes, at most {MAX_VALUE} fit; "
+            "store it elsewhere and keep a reference to it"
+        )
+
+
+_: type[StoreEngine] = SqliteStore
