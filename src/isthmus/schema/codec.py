@@ -1,14 +1,15 @@
 """The two libraries that turn values into JSON and back, behind one face."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Protocol
 
 import msgspec
 
 from isthmus.errors import ConfigError
 from isthmus.schema.faults import every_fault, pydantic_faults
+from isthmus.schema.kinds import is_pydantic, type_name
 
-__all__ = ["Codec", "codec_of", "type_name"]
+__all__ = ["Codec", "codec_of"]
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 
@@ -17,8 +18,6 @@ class Codec(Protocol):
     """One type's way to bytes and back, compiled once."""
 
     datacontenttype: str
-    errors: tuple[type[Exception], ...]
-    """What `encode` and `decode` raise when value or bytes don't fit."""
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
 
@@ -38,19 +37,22 @@ def codec_of(type_: Any) -> Codec:
     """
     if type_ is bytes:
         return _Octets()
-    return _Pydantic(type_) if _is_pydantic(type_) else _Msgspec(type_)
-
-
-def type_name(type_: Any) -> str:
-    """Return how a person would write `type_`."""
-    return type_.__qualname__ if isinstance(type_, type) else str(type_).replace("typing.", "")
+    compile_ = _Pydantic if is_pydantic(type_) else _Msgspec
+    try:
+        return compile_(type_)
+    except NameError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{type_name(type_)} cannot be a payload: {error}; "
+            "use a msgspec.Struct, a dataclass, a TypedDict or a pydantic model"
+        ) from error
 
 
 class _Octets:
     """Bytes, as they are."""
 
     datacontenttype = OCTETS
-    errors: tuple[type[Exception], ...] = ()
 
     def encode(self, value: bytes) -> bytes:
         return value
@@ -59,7 +61,7 @@ class _Octets:
         return body
 
     def faults(self, body: bytes, error: Exception) -> list[str]:  # noqa: ARG002
-        return [str(error)]
+        return [f"body: {error}"]
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "string", "contentMediaType": OCTETS}
@@ -67,18 +69,11 @@ class _Octets:
 
 class _Msgspec:
     datacontenttype = JSON
-    errors: tuple[type[Exception], ...] = (msgspec.MsgspecError, TypeError, ValueError)
 
     def __init__(self, type_: Any) -> None:
         self._type = type_
-        try:
-            self.decode = msgspec.json.Decoder(type_).decode
-        except TypeError as error:
-            raise ConfigError(
-                f"{type_name(type_)} cannot be a payload: {error}; "
-                "use a msgspec.Struct, a dataclass, a TypedDict or a pydantic model"
-            ) from error
-        self.encode = msgspec.json.Encoder().encode
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
+        self.encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
     def faults(self, body: bytes, error: Exception) -> list[str]:
         return every_fault(self._type, body, error)
@@ -91,12 +86,10 @@ class _Pydantic:
     datacontenttype = JSON
 
     def __init__(self, type_: Any) -> None:
-        from pydantic import TypeAdapter, ValidationError
-        from pydantic_core import PydanticSerializationError
+        from pydantic import TypeAdapter
 
         self._adapter: TypeAdapter[Any] = TypeAdapter(type_)
         self.decode: Callable[[bytes], Any] = self._adapter.validate_json
-        self.errors: tuple[type[Exception], ...] = (ValidationError, PydanticSerializationError)
 
     def encode(self, value: Any) -> bytes:
         return self._adapter.dump_json(value, by_alias=True, warnings="error")
@@ -106,10 +99,3 @@ class _Pydantic:
 
     def json_schema(self) -> dict[str, Any]:
         return self._adapter.json_schema(by_alias=True)
-
-
-def _is_pydantic(type_: Any) -> bool:
-    """Pydantic marks its classes; so it is imported only by those who use it."""
-    return hasattr(type_, "__pydantic_validator__") or any(
-        _is_pydantic(argument) for argument in cast("tuple[Any, ...]", get_args(type_))
-    )

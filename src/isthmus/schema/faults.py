@@ -4,10 +4,12 @@ import dataclasses
 import typing
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, Union, cast, get_args, get_origin
+from types import NoneType
+from typing import Annotated, Any, NamedTuple, cast, get_args, get_origin
 
 import msgspec
+
+from isthmus.schema.kinds import is_struct, members_of
 
 __all__ = ["MOST", "every_fault", "pydantic_faults"]
 
@@ -24,13 +26,13 @@ def every_fault(type_: Any, body: bytes, error: Exception) -> list[str]:
     """Return "path: what is wrong" for up to MOST faults of `body`, at least the one in `error`."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.MsgspecError as malformed:
+    except (msgspec.MsgspecError, RecursionError) as malformed:
         return [f"body: {malformed}"]
     return list(islice(_faults(type_, value, "", depth=0), MOST)) or [_told(error, "")]
 
 
 def pydantic_faults(error: Exception) -> list[str]:
-    """Return the faults that a pydantic ValidationError lists, in our words' order."""
+    """Return the faults that a pydantic ValidationError lists, as `every_fault` does."""
     listed = getattr(error, "errors", None)
     if listed is None:
         return [f"body: {error}"]
@@ -82,27 +84,24 @@ def _bare(type_: Any) -> Any:
     while True:
         if get_origin(type_) is Annotated:
             type_ = get_args(type_)[0]
-        elif get_origin(type_) in {Union, UnionType} and len(_some(type_)) == 1:
-            type_ = _some(type_)[0]
+        elif len(some := [member for member in members_of(type_) if member is not NoneType]) == 1:
+            type_ = some[0]
         else:
             return type_
 
 
-def _some(union: Any) -> list[Any]:
-    return [member for member in get_args(union) if member is not NoneType]
-
-
 def _fields(type_: Any) -> dict[str, _Field]:
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+    if is_struct(type_):
         return {f.encode_name: _Field(f.type, f.required) for f in msgspec.structs.fields(type_)}
-    if isinstance(type_, type) and dataclasses.is_dataclass(type_):
+    if dataclasses.is_dataclass(type_):
         hints = typing.get_type_hints(type_, include_extras=True)
         return {f.name: _Field(hints[f.name], _has_none(f)) for f in dataclasses.fields(type_)}
-    if typing.is_typeddict(type_):
-        required: frozenset[str] = type_.__required_keys__
-        hints = typing.get_type_hints(type_)
-        return {name: _Field(hint, name in required) for name, hint in hints.items()}
-    return {}
+    return _typed_keys(type_) if typing.is_typeddict(type_) else {}
+
+
+def _typed_keys(type_: Any) -> dict[str, _Field]:
+    hints = typing.get_type_hints(type_)
+    return {name: _Field(hint, name in type_.__required_keys__) for name, hint in hints.items()}
 
 
 def _has_none(field: dataclasses.Field[Any]) -> bool:

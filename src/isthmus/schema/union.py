@@ -1,13 +1,15 @@
 """Several payload types in one place, told apart by what the message says it is."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.schema.codec import type_name
-from isthmus.schema.named import Label, Schema
+from isthmus.schema.kinds import type_name
+from isthmus.schema.named import Label, Schema, described
 
 __all__ = ["UnionSchema"]
+
+_DEFS = "#/$defs/"
 
 
 class UnionSchema(Schema[Any]):
@@ -20,15 +22,19 @@ class UnionSchema(Schema[Any]):
         self._by_type = {member.type: member for member in members}
         if len(self._by_name) < len(self.members):
             raise ConfigError(
-                f"{type_name(type_)} has two members of one name; "
+                f"{self} has two members of one name; "
                 "take the newest alone, its upcasters read the older"
             )
+
+    @property
+    def datacontenttype(self) -> str:
+        return self.members[0].datacontenttype
 
     def member(self, value: object) -> Schema[Any]:
         for kind in type(value).__mro__:
             if member := self._by_type.get(kind):
                 return member
-        raise SchemaError(f"sent as {self._names}, got {type(value).__qualname__}: {value!r:.80}")
+        raise SchemaError(f"expected {type_name(self.type)}, got {described(value)}")
 
     def encode(self, value: Any) -> bytes:
         return self.member(value).encode(value)
@@ -38,17 +44,30 @@ class UnionSchema(Schema[Any]):
         name = label.name if label else type
         if member := self._by_name.get(name):
             return member.decode(body, dataschema=dataschema)
+        known = ", ".join(self._by_name)
         raise SchemaError(
-            f"type {name!r} is none of {self._names}; was it renamed, or not declared?"
+            f"a message of type {name!r} is none of {known}; "
+            f"add its class to {type_name(self.type)}, or filter it out"
         )
 
     def json_schema(self) -> dict[str, Any]:
-        return {"oneOf": [member.json_schema() for member in self.members]}
+        """Any of the members' schemas; their definitions are kept apart by the members' names."""
+        choices, definitions = list[Any](), dict[str, Any]()
+        for member in self.members:
+            document = _moved(member.json_schema(), f"{_DEFS}{member.name}.")
+            for name, definition in document.pop("$defs", {}).items():
+                definitions[f"{member.name}.{name}"] = definition
+            choices.append(document)
+        return {"anyOf": choices, "$defs": definitions}
 
-    @property
-    def datacontenttype(self) -> str:
-        return self.members[0].datacontenttype
 
-    @property
-    def _names(self) -> str:
-        return " | ".join(member.name for member in self.members)
+def _moved(schema: Any, home: str) -> Any:
+    """Return `schema` with its references pointing below `home`."""
+    if isinstance(schema, dict):
+        parts = cast("dict[str, Any]", schema)
+        return {name: _moved(part, home) for name, part in parts.items()}
+    if isinstance(schema, list):
+        return [_moved(part, home) for part in cast("list[Any]", schema)]
+    if isinstance(schema, str) and schema.startswith(_DEFS):
+        return home + schema.removeprefix(_DEFS)
+    return schema
