@@ -17,18 +17,30 @@ is still there. What needs a state of its own moves to isthmus_single, so that
 Ids of one lane that follow no row are gaps, and harmless.
 """
 
+from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.errors import NotFoundError
 
-__all__ = ["NUMBERS", "TABLES", "Lane", "channel_of", "first_due", "lanes_of", "let_next"]
+__all__ = [
+    "NUMBERS",
+    "TABLES",
+    "Lane",
+    "channel_of",
+    "first_due",
+    "lane_of",
+    "lanes_of",
+    "let_next",
+    "number_of",
+]
 
 NUMBERS = 40
 """Bits of an id that count the messages of its subscription."""
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS isthmus_subscription (
+CREATE TABLE isthmus_subscription (
   sub INTEGER PRIMARY KEY AUTOINCREMENT,
   topic TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -38,7 +50,7 @@ CREATE TABLE IF NOT EXISTS isthmus_subscription (
   sent INTEGER NOT NULL DEFAULT 0, -- the number of the last message
   UNIQUE (topic, name)
 );
-CREATE TABLE IF NOT EXISTS isthmus_lane (
+CREATE TABLE isthmus_lane (
   lane INTEGER PRIMARY KEY,
   sub INTEGER NOT NULL,
   priority INTEGER NOT NULL,
@@ -46,14 +58,14 @@ CREATE TABLE IF NOT EXISTS isthmus_lane (
   ready INTEGER NOT NULL, -- how many messages lie there
   UNIQUE (sub, priority)
 );
-CREATE TABLE IF NOT EXISTS isthmus_message (
+CREATE TABLE isthmus_message (
   id INTEGER PRIMARY KEY,
   message_id TEXT NOT NULL,
   sent_at REAL NOT NULL,
   packed BLOB NOT NULL,
   body BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS isthmus_lease (
+CREATE TABLE isthmus_lease (
   token INTEGER PRIMARY KEY,
   lane INTEGER NOT NULL,
   first INTEGER NOT NULL,
@@ -64,8 +76,8 @@ CREATE TABLE IF NOT EXISTS isthmus_lease (
   span REAL NOT NULL,
   lapses INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS isthmus_lease_until ON isthmus_lease (lane, until);
-CREATE TABLE IF NOT EXISTS isthmus_single (
+CREATE INDEX isthmus_lease_until ON isthmus_lease (lane, until);
+CREATE TABLE isthmus_single (
   id INTEGER PRIMARY KEY,
   lane INTEGER NOT NULL,
   key TEXT NOT NULL, -- '' unless the subscription is ordered
@@ -80,14 +92,14 @@ CREATE TABLE IF NOT EXISTS isthmus_single (
   packed BLOB NOT NULL,
   body BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS isthmus_single_ready ON isthmus_single (lane, ready_at)
+CREATE INDEX isthmus_single_ready ON isthmus_single (lane, ready_at)
   WHERE blocked = 0;
-CREATE INDEX IF NOT EXISTS isthmus_single_blocked ON isthmus_single (lane, ready_at)
+CREATE INDEX isthmus_single_blocked ON isthmus_single (lane, ready_at)
   WHERE blocked = 1;
-CREATE INDEX IF NOT EXISTS isthmus_single_held ON isthmus_single (lane, ready_at)
+CREATE INDEX isthmus_single_held ON isthmus_single (lane, ready_at)
   WHERE token <> 0;
-CREATE INDEX IF NOT EXISTS isthmus_single_key ON isthmus_single (lane, key) WHERE key <> '';
-CREATE INDEX IF NOT EXISTS isthmus_single_message ON isthmus_single (message_id);
+CREATE INDEX isthmus_single_key ON isthmus_single (lane, key) WHERE key <> '';
+CREATE INDEX isthmus_single_message ON isthmus_single (message_id);
 """
 
 _LANES = """
@@ -136,18 +148,25 @@ def lanes_of(db: Connection, sub: int) -> list[Lane]:
     return [Lane(*row) for row in rows if row[0] is not None]
 
 
-def first_due(db: Connection, sub: int) -> float:
+def first_due(lanes: Sequence[Lane]) -> float:
     """Return when something can be handed out; 0 if it lies there, inf if nothing will."""
-    moments = [
-        0.0 if lane.ready else min(lane.lapse_at, lane.single_at) for lane in lanes_of(db, sub)
-    ]
-    return min(moments, default=float("inf"))
+    moments = [0.0 if lane.ready else min(lane.lapse_at, lane.single_at) for lane in lanes]
+    return min(moments, default=inf)
 
 
 def let_next(db: Connection, lane: int, key: str) -> None:
     """One of this key is gone: the one that is now the first need wait no longer."""
     if key:
         db.execute(_LET_NEXT, (lane, key))
+
+
+def lane_of(id_: int) -> int:
+    return id_ >> NUMBERS
+
+
+def number_of(id_: int) -> int:
+    """Return the message's number in the order of sending."""
+    return id_ & (1 << NUMBERS) - 1
 
 
 def channel_of(sub: int) -> str:

@@ -1,10 +1,12 @@
 """A message as a row keeps it: its id and body as they are, the rest packed."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from isthmus.message import Message
 
-__all__ = ["pack", "unpack"]
+__all__ = ["merge_headers", "pack", "unpack"]
 
 
 class _Attributes(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -60,3 +62,9 @@ def unpack(message_id: str, body: bytes, packed: bytes) -> Message:
         expires_at=rest.expires_at,
         headers=rest.headers,
     )
+
+
+def merge_headers(packed: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return `packed` with `headers` over the ones it has."""
+    rest = _decode(packed)
+    return _encode(msgspec.structs.replace(rest, headers={**rest.headers, **headers}))

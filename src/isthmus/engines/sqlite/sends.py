@@ -1,8 +1,9 @@
 """Sends: those that share a commit become one insert per lane."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.lanes import NUMBERS, channel_of
@@ -53,31 +54,31 @@ def store(db: Connection, sends: Sequence[Send]) -> list[None]:
     for topic, group in topics.items():
         count = sum(len(send.rows) for send in group)
         for sub, ordered, last in db.execute(_NUMBER, (count, topic)).fetchall():
-            _store(db, sub, group, number=last - count + 1, ordered=bool(ordered))
+            _store(db, sub, group, first=last - count + 1, ordered=bool(ordered))
             db.wake(channel_of(sub))
     return [None] * len(sends)
 
 
-def _store(db: Connection, sub: int, sends: Sequence[Send], *, number: int, ordered: bool) -> None:
-    ranges: dict[int, list[tuple[object, ...]]] = defaultdict(list)
-    singles: dict[int, list[tuple[object, ...]]] = defaultdict(list)
+def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, ordered: bool) -> None:
+    ranges: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    singles: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    numbers = itertools.count(first)
     for send in sends:
         at, ready_at = send.sent_at, send.ready_at
-        for number, (name, key, priority, packed, body) in enumerate(send.rows, number):  # noqa: B020, PLR1704  # counts on
+        for (name, key, priority, packed, body), number in zip(send.rows, numbers, strict=False):
             if ordered:
                 singles[0].append((number, key, ready_at, name, at, packed, body))
             elif ready_at > at:
                 singles[priority].append((number, "", ready_at, name, at, packed, body))
             else:
                 ranges[priority].append((number, name, at, packed, body))
-        number += 1
     for priority, rows in ranges.items():
-        first = _lane(db, sub, priority, ready=len(rows)) << NUMBERS
-        db.executemany(_MESSAGE, ((first + number, *row) for number, *row in rows))
+        base = _lane(db, sub, priority, ready=len(rows)) << NUMBERS
+        db.executemany(_MESSAGE, ((base + number, *row) for number, *row in rows))
     for priority, rows in singles.items():
         lane = _lane(db, sub, priority, ready=0)
-        first = lane << NUMBERS
-        db.executemany(_SINGLE, ((first + number, lane, *row) for number, *row in rows))
+        base = lane << NUMBERS
+        db.executemany(_SINGLE, ((base + number, lane, *row) for number, *row in rows))
 
 
 def _lane(db: Connection, sub: int, priority: int, *, ready: int) -> int:

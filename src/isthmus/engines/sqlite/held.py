@@ -1,0 +1,66 @@
+"""What one receiver holds, as far as it knows."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+__all__ = ["Held"]
+
+
+class Held:
+    """Receipts, and until when each is leased; what ran out makes room.
+
+    A transaction may have settled some of them, and only the database knows
+    whether it did: those stay doubtful, and are asked about when room is short.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._until: dict[str, float] = {}  # the earliest first
+        self._doubtful: set[str] = set()
+        self.wanted = False
+        """Somebody waits for room; read by the thread that settles."""
+
+    def room(self, now: float) -> int:
+        """Return how many more it may hold, at least."""
+        for receipt in list(self._lapsed(now)):
+            self._drop(receipt)
+        return self._limit - len(self._until)
+
+    def _lapsed(self, now: float) -> Iterable[str]:
+        for receipt, until in self._until.items():
+            if until > now:
+                return
+            yield receipt
+
+    def lapse_at(self) -> float:
+        """Return when the first lease runs out; inf if nothing is held."""
+        return next(iter(self._until.values()), float("inf"))
+
+    def take(self, receipts: Iterable[str], *, until: float) -> None:
+        """Note that these are held from now on."""
+        for receipt in receipts:
+            self._until[receipt] = until
+
+    def extend(self, receipts: Iterable[str], *, until: float) -> None:
+        for receipt in receipts:
+            if self._until.pop(receipt, None) is not None:
+                self._until[receipt] = until
+
+    def cut(self, until: float) -> None:
+        """No lease lasts beyond `until`."""
+        self._until = {receipt: min(end, until) for receipt, end in self._until.items()}
+
+    def drop(self, receipts: Iterable[str]) -> None:
+        for receipt in receipts:
+            self._drop(receipt)
+
+    def _drop(self, receipt: str) -> None:
+        self._until.pop(receipt, None)
+        self._doubtful.discard(receipt)
+
+    def doubt(self, receipts: Iterable[str]) -> None:
+        """A transaction that is still open settles these."""
+        self._doubtful.update(receipts)
+
+    def doubtful(self, limit: int = 1000) -> Sequence[str]:
+        return list(islice(self._doubtful, limit))
