@@ -24,6 +24,7 @@ from isthmus.signals import Signals
 
 if TYPE_CHECKING:
     from isthmus.handling.runtime import Runtime
+    from isthmus.handling.trial import Trial
     from isthmus.messaging import Keeping, Queue, Topic
 
 __all__ = ["App", "Module"]
@@ -168,6 +169,15 @@ class App(Module):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def test(self) -> "Trial":
+        """Return the App on memory and virtual time: `async with app.test() as t:`."""
+        from isthmus.handling.trial import Trial
+        from isthmus.messaging import DeclaredQueue, DeclaredTopic
+
+        model = self.describe()
+        topics = [each.name for kind in (DeclaredQueue, DeclaredTopic) for each in model.of(kind)]
+        return Trial(self.name, self.declarations, self.signals, topics)
 
     # --- transactions -----------------------------------------------------------------------
 

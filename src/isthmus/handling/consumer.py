@@ -55,6 +55,11 @@ class Consumer:
     def paused(self) -> bool:
         return not self._gate.is_set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything taken is not settled yet."""
+        return self._session is not None and self._session.busy
+
     async def run(self, host: Host) -> None:
         """Consume until drained; what was begun is settled when it returns."""
         while not self._draining:
@@ -160,6 +165,10 @@ class _Session:
         finally:
             watch.cancel()
             await self._give_back(self._pool.abandon())
+
+    @property
+    def busy(self) -> bool:
+        return any(True for _ in self._held())
 
     async def end(self) -> None:
         """Take no more; `run` returns once what was begun is settled."""

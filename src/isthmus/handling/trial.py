@@ -1,0 +1,115 @@
+"""An App on memory and virtual time, for tests: quick, exact, and it never sleeps.
+
+    async with app.test() as t:
+        await orders.send(order)
+        await t.settle()
+        assert t.sent(accepted) == [order]
+        await t.advance(3600)
+"""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from isthmus.clock import ManualClock, Span, seconds
+from isthmus.contracts import Ack, Receiver
+from isthmus.handling.consumer import Consumer
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
+from isthmus.handling.opening import opened
+from isthmus.handling.runtime import Runtime
+from isthmus.message import Message
+from isthmus.schema import Schema
+from isthmus.settings import Settings
+from isthmus.signals import Signals
+
+__all__ = ["Trial"]
+
+T = TypeVar("T", covariant=True)
+
+WITNESS = "isthmus-trial"
+"""The subscription that sees everything sent."""
+
+QUIET = 40
+"""Turns of the loop in which nothing may stir before a trial counts as settled."""
+
+
+class _Sendable(Protocol[T]):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def schema(self) -> Schema[T]: ...
+
+
+class Trial:
+    """A running App whose time stands still until `advance`."""
+
+    def __init__(
+        self, name: str, declared: Declarations, signals: Signals, topics: Sequence[str]
+    ) -> None:
+        self.clock = ManualClock()
+        settings = Settings(engine="memory://")
+        self._declared, self._topics = declared, topics
+        self._opening = opened(name, declared, settings, self.clock, signals)
+        self._sent: dict[str, list[Message]] = {topic: [] for topic in topics}
+
+    async def __aenter__(self) -> Self:
+        self.host: Host = await self._opening.__aenter__()
+        self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
+        self._runtime = Runtime(self._declared, self.host)
+        self._running = asyncio.create_task(self._runtime.run())
+        await self.settle()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._runtime.drain()
+        while not self._running.done():
+            await self.clock.advance(1.0)
+        await self._opening.__aexit__(kind, error, trace)
+        await self._running
+
+    async def advance(self, span: Span) -> None:
+        """Let time pass: whatever falls due happens, in its order."""
+        await self.clock.advance(seconds(span))
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let everything happen that can happen now."""
+        quiet = 0
+        while quiet < QUIET:
+            await asyncio.sleep(0)
+            quiet = 0 if self._busy else quiet + 1
+        for topic, witness in self._witnesses.items():
+            seen = await witness.receive(1_000_000, wait=0.0)
+            await witness.settle([Ack(delivery.receipt) for delivery in seen])
+            self._sent[topic] += [delivery.message for delivery in seen]
+        if self._running.done():
+            await self._running
+
+    def sent(self, to: _Sendable[T]) -> list[T]:
+        """Return what was sent to a queue or published on a topic, and committed."""
+        schema = to.schema
+        return [
+            schema.decode(message.body, dataschema=message.dataschema, type=message.type)
+            for message in self.messages(to)
+        ]
+
+    def messages(self, to: _Sendable[Any]) -> Sequence[Message]:
+        """Return the same as messages, with their ids, keys and headers."""
+        return self._sent[to.name]
+
+    @property
+    def _busy(self) -> bool:
+        workers = self._declared.workers
+        return any(isinstance(worker, Consumer) and worker.busy for worker in workers)
+
+    async def _witness(self, topic: str) -> Receiver:
+        await self.host.queue.declare(topic, WITNESS)
+        return await self.host.queue.receiver(topic, WITNESS, limit=1_000_000, lease=1e9)
