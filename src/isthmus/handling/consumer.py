@@ -82,9 +82,7 @@ class Consumer:
 
     async def _consume(self, host: Host) -> None:
         most = max(MOST, 2 * self._options.concurrency, 2 * self._options.batch)
-        receiver = await host.queue.receiver(
-            self.of.topic, self.of.name, limit=4 * most, lease=self._options.lease
-        )
+        receiver = await self._receiver(host, limit=4 * most)
         self._session = _Session(host, self.of, self._handler, self._options, receiver, most)
         try:
             if not self._draining and not self.paused:
@@ -92,6 +90,11 @@ class Consumer:
         finally:
             self._session = None
             await receiver.aclose()
+
+    async def _receiver(self, host: Host, *, limit: int) -> Receiver:
+        return await host.queue.receiver(
+            self.of.topic, self.of.name, limit=limit, lease=self._options.lease
+        )
 
     async def _end_session(self) -> None:
         if self._session is not None:

@@ -4,32 +4,32 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import chain
+from typing import Generic, TypeVar
 
 from isthmus.clock import Clock
-from isthmus.contracts import Delivery
 
-__all__ = ["Cut", "Pool", "Slot"]
+__all__ = ["Pool", "Slot"]
 
-Work = Callable[[Sequence[Delivery]], Awaitable[None]]
-Cut = Callable[[Sequence[Delivery]], Awaitable[None]]
-"""What is done with a batch whose handling was cut short."""
+T = TypeVar("T")
 
 
-class Slot:
+class Slot(Generic[T]):
     """A task that handles one batch after the other."""
 
     def __init__(self) -> None:
-        self.holding: Sequence[Delivery] = ()
+        self.holding: Sequence[T] = ()
         self.task: asyncio.Task[None] | None = None
-        self._cut: Cut | None = None
+        self._cut: Callable[[Sequence[T]], Awaitable[None]] | None = None
 
-    def cut(self, then: Cut) -> None:
+    def cut(self, then: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         """Cancel what is handled here, and do `then` with it instead."""
         if self.holding and self._cut is None and self.task is not None:
             self._cut = then
             self.task.cancel()
 
-    async def serve(self, batch: Sequence[Delivery], work: Work) -> None:
+    async def serve(
+        self, batch: Sequence[T], work: Callable[[Sequence[T]], Awaitable[None]]
+    ) -> None:
         """Work on `batch`; return normally even if it was cut."""
         self.holding = batch
         try:
@@ -39,7 +39,7 @@ class Slot:
         finally:
             self.holding = ()
 
-    async def _after_cut(self, batch: Sequence[Delivery]) -> None:
+    async def _after_cut(self, batch: Sequence[T]) -> None:
         then, self._cut = self._cut, None
         assert self.task is not None
         if then is None or self.task.uncancel() > 0:
@@ -47,15 +47,15 @@ class Slot:
         await then(batch)
 
 
-class Pool:
-    """Ready deliveries and the slots that take them, opened as they are needed.
+class Pool(Generic[T]):
+    """What is ready, deliveries mostly, and the slots that take it, opened as they are needed.
 
     `taken` is called whenever a slot has taken something.
     """
 
     def __init__(
         self,
-        work: Work,
+        work: Callable[[Sequence[T]], Awaitable[None]],
         *,
         concurrency: int,
         batch: int,
@@ -65,9 +65,9 @@ class Pool:
     ) -> None:
         self._work, self._taken, self._clock = work, taken, clock
         self._concurrency, self._batch, self._linger = concurrency, batch, linger
-        self._ready: deque[Delivery] = deque()
+        self._ready: deque[T] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
-        self.slots: list[Slot] = []
+        self.slots: list[Slot[T]] = []
         self._closed = False
 
     @property
@@ -75,10 +75,10 @@ class Pool:
         """How many are ready and in no slot."""
         return len(self._ready)
 
-    def __iter__(self) -> Iterator[Delivery]:
+    def __iter__(self) -> Iterator[T]:
         return chain(self._ready, *(slot.holding for slot in self.slots))
 
-    def offer(self, batch: Sequence[Delivery]) -> None:
+    def offer(self, batch: Sequence[T]) -> None:
         """Have `batch` handled, by idle slots, or new ones up to the concurrency."""
         self._ready += batch
         wanted = min(len(batch), self._concurrency)
@@ -87,11 +87,11 @@ class Pool:
         for _ in range(min(wanted, self._concurrency - len(self.slots))):
             self._open_slot()
 
-    def discard(self, receipts: frozenset[str]) -> None:
-        """Forget what is ready under these receipts: it is another's now."""
-        self._ready = deque(d for d in self._ready if d.receipt not in receipts)
+    def discard(self, is_gone: Callable[[T], bool]) -> None:
+        """Forget what is ready and `is_gone`: it is another's now."""
+        self._ready = deque(item for item in self._ready if not is_gone(item))
 
-    def take_back(self) -> Sequence[Delivery]:
+    def take_back(self) -> Sequence[T]:
         """Return what no slot has begun, to be given back."""
         back, self._ready = list(self._ready), deque()
         return back
@@ -111,7 +111,7 @@ class Pool:
         if tasks := [slot.task for slot in self.slots if slot.task is not None]:
             await asyncio.wait(tasks)
 
-    def abandon(self) -> Sequence[Delivery]:
+    def abandon(self) -> Sequence[T]:
         """End the slots at once; return what was not done."""
         left = list(self)
         for slot in self.slots:
@@ -123,7 +123,7 @@ class Pool:
     _on_idle: "asyncio.Future[None] | None" = None
 
     def _open_slot(self) -> None:
-        slot = Slot()
+        slot: Slot[T] = Slot()
         slot.task = asyncio.create_task(self._run(slot))
         self.slots.append(slot)
 
@@ -134,11 +134,11 @@ class Pool:
         idle.set_result(None)
         return True
 
-    async def _run(self, slot: Slot) -> None:
+    async def _run(self, slot: Slot[T]) -> None:
         while (batch := await self._next()) is not None:
             await slot.serve(batch, self._work)
 
-    async def _next(self) -> Sequence[Delivery] | None:
+    async def _next(self) -> Sequence[T] | None:
         while not self._ready:
             if self._closed:
                 return None
@@ -155,7 +155,7 @@ class Pool:
         self._idle.append(idle)
         await idle
 
-    async def _gather(self) -> Sequence[Delivery]:
+    async def _gather(self) -> Sequence[T]:
         """Up to a batch of what is ready; wait `linger` for it to fill."""
         end = self._clock.now() + self._linger
         while len(self._ready) < self._batch and not self._closed and self._clock.now() < end:

@@ -4,15 +4,16 @@ It looks once a second instead of arming a timer per message, so that a handler'
 timeout costs nothing while it is kept.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from isthmus.contracts import Delivery, Receiver
 from isthmus.errors import LeaseLostError, TimedOutError, UnavailableError
 from isthmus.handling.attempts import Attempts
 from isthmus.handling.facts import HandlerTimedOut
 from isthmus.handling.host import Host
+from isthmus.handling.lateness import Lateness
 from isthmus.handling.options import HandlerOptions
-from isthmus.handling.pool import Cut, Pool
+from isthmus.handling.pool import Pool
 from isthmus.handling.subscription import Subscription
 
 __all__ = ["Watch"]
@@ -29,12 +30,12 @@ class Watch:
         *,
         attempts: Attempts,
         receiver: Receiver,
-        pool: Pool,
+        pool: Pool[Delivery],
         held: Callable[[], Iterable[Delivery]],
     ) -> None:
         self._host, self._of, self._options = host, of, options
         self._attempts, self._receiver, self._pool, self._held = attempts, receiver, pool, held
-        self._since: dict[int, tuple[Sequence[Delivery], float]] = {}
+        self._lateness = Lateness(pool, timeout=options.timeout)
 
     async def run(self) -> None:
         """Look after them until cancelled."""
@@ -43,21 +44,11 @@ class Watch:
         while True:
             await self._host.clock.sleep(tick)
             now = self._host.clock.now()
-            self._cut_the_late(now)
+            for slot in self._lateness.late(now):
+                slot.cut(self._too_late)
             if now - extended >= self._options.lease / 3 or now < extended:
                 extended = now
                 await self._extend()
-
-    def _cut_the_late(self, now: float) -> None:
-        seen = self._since
-        self._since = {}
-        for slot in self._pool.slots:
-            if holding := slot.holding:
-                before, since = seen.get(id(slot), (holding, now))
-                since = since if before is holding else now
-                self._since[id(slot)] = (holding, since)
-                if now - since >= self._options.timeout:
-                    slot.cut(self._too_late)
 
     async def _too_late(self, batch: Sequence[Delivery]) -> None:
         timeout = self._options.timeout
@@ -84,12 +75,14 @@ class Watch:
 
     def _let_go(self, lost: frozenset[str]) -> None:
         """What is another's cannot commit here: do not let it try."""
-        self._pool.discard(lost)
+        self._pool.discard(lambda delivery: delivery.receipt in lost)
         for slot in self._pool.slots:
             if any(delivery.receipt in lost for delivery in slot.holding):
                 slot.cut(self._back_without(lost))
 
-    def _back_without(self, lost: frozenset[str]) -> Cut:
+    def _back_without(
+        self, lost: frozenset[str]
+    ) -> Callable[[Sequence[Delivery]], Awaitable[None]]:
         async def back(batch: Sequence[Delivery]) -> None:
             if kept := [delivery for delivery in batch if delivery.receipt not in lost]:
                 await self._attempts.give_back(kept)
