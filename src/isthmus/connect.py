@@ -1,13 +1,13 @@
 """A URL becomes an engine, found by its scheme among the entry points."""
 
 from importlib.metadata import EntryPoint, entry_points
-from urllib.parse import urlsplit
 
 from isthmus.clock import Clock, SystemClock
 from isthmus.contracts import Engine, OpenEngine
 from isthmus.errors import ConfigError
+from isthmus.url import redacted
 
-__all__ = ["GROUP", "connect", "redacted", "schemes"]
+__all__ = ["GROUP", "connect", "schemes"]
 
 GROUP = "isthmus.engines"
 """The entry point group; third-party engines register here and are equals."""
@@ -31,28 +31,26 @@ async def connect(url: str, *, clock: Clock | None = None) -> Engine:
 
 
 def _entry(url: str) -> EntryPoint:
-    scheme = urlsplit(url).scheme.partition("+")[0]
-    for entry in entry_points(group=GROUP, name=scheme):
-        return entry
-    raise ConfigError(
-        f"no engine for {redacted(url)!r}: scheme {scheme!r} is none of {', '.join(schemes())}; "
-        "write it as sqlite:///file.db, or install the package that brings it"
-    )
+    scheme = url.partition(":")[0].partition("+")[0].lower()
+    found = {entry.value: entry for entry in entry_points(group=GROUP, name=scheme)}
+    if not found:
+        raise ConfigError(
+            f"no engine for {redacted(url)!r}: scheme {scheme!r} is none of "
+            f"{', '.join(schemes())}; write it as sqlite:///file.db, or install the package "
+            "that brings it"
+        )
+    if len(found) > 1:
+        raise ConfigError(
+            f"{scheme!r} is the scheme of {' and '.join(sorted(found))}: uninstall one of them"
+        )
+    return found.popitem()[1]
 
 
 def _load(entry: EntryPoint) -> OpenEngine:
     try:
         return entry.load()
     except ModuleNotFoundError as error:
+        package = entry.dist.name if entry.dist else "isthmus"
         raise ConfigError(
-            f"engine {entry.name!r} needs {error.name!r}: pip install 'isthmus[{entry.name}]'"
+            f"engine {entry.name!r} needs {error.name!r}: pip install '{package}[{entry.name}]'"
         ) from error
-
-
-def redacted(url: str) -> str:
-    """Return `url` without its password, fit for a log or an error."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username}:***@{host}").geturl()

@@ -69,7 +69,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.structs.replace(self, headers=kept)
 
     def cloudevent(self) -> dict[str, str]:
-        """Return the context attributes by their CloudEvents names, without the data."""
+        """Return the context attributes by their CloudEvents names, without the data.
+
+        A header that is named as an attribute gives way to it.
+        """
         named = {
             "specversion": "1.0",
             "id": self.id,
@@ -82,7 +85,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             "partitionkey": self.key,
             "expirytime": _rfc3339(self.expires_at),
         }
-        return {name: value for name, value in named.items() if value} | dict(self.headers)
+        return {**self.headers, **{name: value for name, value in named.items() if value}}
 
 
 def _rfc3339(moment: float) -> str:

@@ -70,7 +70,7 @@ class Failing:
         await self._receiver.settle([Nack(delivery.receipt, verdict.delay, counted=False)])
 
     async def _later(self, delivery: Delivery, error: str, history: Mapping[str, str]) -> None:
-        delay = self._retry.delay_before(delivery.attempt, self._host.draw())
+        delay = self._retry.delay_before(delivery.attempt + 1, self._host.draw())
         await self._receiver.settle([Nack(delivery.receipt, delay, history)])
         if self._host.signals.active:
             self._host.signals.emit(

@@ -1,0 +1,89 @@
+"""Until when an answer is worth anything: a moment that travels with a request.
+
+It interrupts nothing. Whoever is about to wait asks `remaining`, and waits no longer.
+"""
+
+import math
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Self, TypeVar
+
+from isthmus.clock import Clock, Span, SystemClock, seconds
+
+__all__ = ["HEADER", "Deadline", "deadline", "deadline_headers", "deadline_in", "remaining"]
+
+HEADER = "isthmus-deadline"
+"""Message and HTTP header: Unix seconds, with fractions."""
+
+D = TypeVar("D")
+_SYSTEM = SystemClock()
+
+
+class Deadline:
+    """A moment, in force for what runs inside `with`. Nested ones: the nearer is in force."""
+
+    __slots__ = ("_clock", "_tokens", "at")
+
+    def __init__(self, at: float, *, clock: Clock) -> None:
+        self.at = at
+        """Unix seconds; inf is none."""
+        self._clock = clock
+        self._tokens: list[Token[Deadline | None]] = []
+
+    def __repr__(self) -> str:
+        return f"Deadline(at={self.at})"
+
+    def remaining(self) -> float:
+        """Return the seconds left, 0 if it has passed."""
+        return max(0.0, self.at - self._clock.now())
+
+    def __enter__(self) -> Self:
+        outer = _current.get()
+        nearer = outer if outer is not None and outer.at <= self.at else self
+        self._tokens.append(_current.set(nearer))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _current.reset(self._tokens.pop())
+
+
+_current: ContextVar[Deadline | None] = ContextVar("isthmus-deadline", default=None)
+
+
+def deadline(
+    timeout: Span | None = None, *, at: float = math.inf, clock: Clock = _SYSTEM
+) -> Deadline:
+    """Make one to put in force: `with deadline(2.0):`. `at`, a moment that came from elsewhere,
+    counts too if it is nearer; without either, nothing changes.
+
+    `clock` is the one that `remaining` asks, inside.
+    """
+    within = math.inf if timeout is None else clock.now() + seconds(timeout)
+    return Deadline(min(within, at), clock=clock)
+
+
+def remaining(default: D = None) -> float | D:
+    """Return the seconds left, 0 if it has passed; `default` where no deadline is in force."""
+    current = _current.get()
+    return default if current is None or current.at == math.inf else current.remaining()
+
+
+def deadline_headers() -> dict[str, str]:
+    """Return the deadline in force as a header to send along; empty if there is none."""
+    current = _current.get()
+    return {} if current is None or current.at == math.inf else {HEADER: f"{current.at:.3f}"}
+
+
+def deadline_in(headers: Mapping[str, str]) -> float:
+    """Return the moment that `headers` carry; inf if there is none, or none that can be read."""
+    try:
+        at = float(headers.get(HEADER, "inf"))
+    except ValueError:
+        return math.inf
+    return math.inf if math.isnan(at) else at
