@@ -6,7 +6,7 @@ Declaring is done at import time and needs no engine. When the App opens, each
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from isthmus.errors import ConfigError
 from isthmus.handling.host import Host
@@ -15,6 +15,7 @@ from isthmus.handling.model import Declared, Model
 __all__ = ["Declarations", "Opening", "Worker"]
 
 Opening = Callable[[Host], Awaitable[None]]
+T = TypeVar("T")
 
 
 class Worker(Protocol):
@@ -44,6 +45,7 @@ class Declarations:
         self.workers: list[Worker] = []
         self.middleware: list[Any] = []
         self.resources: dict[Any, Any] = {}
+        self._shared: dict[type, Any] = {}
         self._into: Declarations | None = None
         self._host: Host | None = None
 
@@ -78,10 +80,20 @@ class Declarations:
             self._into.open_with(opening)
 
     def work(self, worker: Worker) -> None:
-        """Have `worker` run when the App runs."""
-        self.workers.append(worker)
+        """Have `worker` run when the App runs; one of a name that is there already is
+        the same one, declared by a Module too."""
+        if all(other.name != worker.name for other in self.workers):
+            self.workers.append(worker)
         if self._into is not None:
             self._into.work(worker)
+
+    def shared(self, kind: type[T]) -> T:
+        """Return the App's one `kind`, made when first asked for: what a room keeps of
+        its own. Ask while the App opens; before, a Module may not be included yet."""
+        kept = self.root._shared
+        if kind not in kept:
+            kept[kind] = kind()
+        return kept[kind]
 
     def include(self, other: "Declarations") -> None:
         """Take over all that `other` declared, and will declare.
