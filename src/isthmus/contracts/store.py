@@ -105,7 +105,8 @@ Tx = Transaction | None
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A value as it is stored. Versions grow with every put, from 1."""
+    """A value as it is stored. Versions grow with every put, from 1; a key
+    that was deleted, or has expired, begins anew."""
 
     value: bytes
     version: int
@@ -147,9 +148,10 @@ class StoreEngine(Protocol):
         ...
 
     async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
-        """Apply all or none.
+        """Apply all, in turn, or none.
 
         Raises:
+            ConfigError: A value is larger than `max_value`.
             ConflictError: A version differs; `.subject` is "space/key".
         """
 

@@ -1,0 +1,64 @@
+"""What proves an engine, and what breaks one on purpose: a product of its own.
+
+* `QueueConformance`, `LogConformance`, `StoreConformance`,
+  `TransactionConformance`, `EngineConformance`: the contracts as test classes.
+* `queue_model`, `log_model`, `store_model`: the same random calls on an engine
+  and on memory, answer by answer.
+* `Chaotic`, `Chaos`: an engine that drops, delays, repeats and fails by script.
+
+The test classes need pytest, the models hypothesis too: `pip install
+'isthmus[testing]'`. Chaos needs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus.testing.conformance import (
+        Conformance,
+        EngineConformance,
+        LogConformance,
+        Opening,
+        QueueConformance,
+        StoreConformance,
+        TransactionConformance,
+    )
+
+__all__ = [
+    "Conformance",
+    "EngineConformance",
+    "LogConformance",
+    "Opening",
+    "QueueConformance",
+    "StoreConformance",
+    "TransactionConformance",
+]
+
+_HOMES = {
+    "isthmus.testing.conformance": (
+        "Conformance",
+        "EngineConformance",
+        "LogConformance",
+        "Opening",
+        "QueueConformance",
+        "StoreConformance",
+        "TransactionConformance",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(_load(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _load(home: str) -> Any:
+    try:
+        import pytest
+
+        pytest.register_assert_rewrite(home)
+        return importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"{home} needs {error.name}: pip install 'isthmus[testing]'") from error

@@ -1,0 +1,119 @@
+"""How an engine is wired to the conformance tests: a URL, and how its time passes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Self, TypeVar
+
+import pytest
+import pytest_asyncio
+
+from isthmus.clock import Clock, ManualClock
+from isthmus.connect import connect
+from isthmus.contracts import Engine
+from isthmus.message import new_id
+
+__all__ = ["Conformance", "Opening", "Rig"]
+
+Opening = Callable[[], Awaitable[Engine]]
+"""Opens the engine once more, on the same database; the test closes it, or its end."""
+
+
+class Rig:
+    """What a test has in hand: an opened engine, names of its own, and time in ticks."""
+
+    def __init__(
+        self, engine: Engine, *, clock: Clock, opening: Opening, tick: float, patience: float
+    ) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.opening = opening
+        self.tick = tick
+        self.patience = patience
+        self.name = f"{new_id()[-12:]}"
+        """Part of every name of this test, so that tests may share a database."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether moments can be hit exactly."""
+        return isinstance(self.clock, ManualClock)
+
+    async def elapse(self, ticks: float) -> None:
+        span = ticks * self.tick
+        if isinstance(self.clock, ManualClock):
+            await self.clock.advance(span)
+        else:
+            await self.clock.sleep(span)
+
+    async def step_back(self, ticks: float) -> None:
+        """Set the clock back, as a bad time server would."""
+        if not isinstance(self.clock, ManualClock):
+            pytest.skip("the machine's clock is not ours to set back")
+        self.clock.set_back(ticks * self.tick)
+
+    async def pause(self) -> None:
+        """Let what was started get to where it waits, threads included."""
+        assert self.engine.store is not None or self.engine.queue is not None
+        for _ in range(5):
+            if self.engine.queue is not None:
+                await self.engine.queue.subscriptions()
+            elif self.engine.store is not None:
+                await self.engine.store.get(self.name, ["nothing"])
+            if isinstance(self.clock, ManualClock):
+                await self.clock.settle()
+
+    async def another(self) -> Self:
+        """The same database, opened once more, with the same names."""
+        rig = type(self)(
+            await self.opening(),
+            clock=self.clock,
+            opening=self.opening,
+            tick=self.tick,
+            patience=self.patience,
+        )
+        rig.name = self.name
+        return rig
+
+
+RigT = TypeVar("RigT", bound=Rig)
+
+
+@pytest.mark.asyncio
+class Conformance:
+    """Subclass it beside a contract's tests, and say where the engine is.
+
+    Only `url` must be given. Each test opens the engine anew and chooses names
+    of its own, so one database may serve them all.
+    """
+
+    tick: float = 1.0
+    """Seconds that the tests' unit of time lasts; a fraction on a SystemClock."""
+    patience: float = 0.0
+    """How long, in seconds, the engine may take to show what was sent."""
+
+    @pytest.fixture
+    def url(self) -> str:
+        """Where the engine is; two openings of it must meet in one database."""
+        raise NotImplementedError("give a fixture `url`, as memory://name")
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        """The engine's clock: a ManualClock, if it can live on one."""
+        return ManualClock()
+
+    @pytest_asyncio.fixture
+    async def opening(self, url: str, clock: Clock) -> AsyncIterator[Opening]:
+        async with AsyncExitStack() as opened:
+
+            async def open_once_more() -> Engine:
+                engine = await connect(url, clock=clock)
+                opened.push_async_callback(engine.aclose)
+                return engine
+
+            yield open_once_more
+
+    @pytest_asyncio.fixture
+    async def engine(self, opening: Opening) -> Engine:
+        return await opening()
+
+    def rig(self, kind: type[RigT], engine: Engine, clock: Clock, opening: Opening) -> RigT:
+        return kind(engine, clock=clock, opening=opening, tick=self.tick, patience=self.patience)
