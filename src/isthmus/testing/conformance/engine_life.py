@@ -10,11 +10,9 @@ from isthmus.connect import connect
 from isthmus.errors import ConfigError, UnavailableError
 from isthmus.message import Message
 from isthmus.testing.conformance.desk import Desk, DeskTests
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["EngineTests"]
-
-PROMPT = 10.0
-"""Real seconds after which something that should have ended is called hanging."""
 
 
 class EngineTests(DeskTests):
@@ -52,7 +50,7 @@ class EngineTests(DeskTests):
         taker = await desk.orders.taker()
         member = await desk.ledger.owner()
         span = 1000 * desk.orders.tick
-        waiting = [
+        waiting: list[asyncio.Task[Any]] = [
             asyncio.create_task(taker.receiver.receive(1, wait=span)),
             asyncio.create_task(member.read(1, wait=span)),
             asyncio.create_task(

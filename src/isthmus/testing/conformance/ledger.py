@@ -120,11 +120,10 @@ class Ledger(Rig):
         found: list[Record] = []
         empty = 0
         while empty < 3:
-            more = [
-                record for each in members for record in await each.read(100, wait=self.patience)
-            ]
-            found += more
-            empty = 0 if more else empty + 1
+            before = len(found)
+            for member in members:
+                found += await member.read(100, wait=self.patience)
+            empty = 0 if len(found) > before else empty + 1
         return found
 
 

@@ -7,7 +7,7 @@ import pytest
 from isthmus.contracts import Member
 from isthmus.errors import LeaseLostError
 from isthmus.testing.conformance.ledger import SESSION, Ledger, LogTests, texts
-from isthmus.testing.conformance.log_records import PROMPT
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["GroupTests"]
 

@@ -8,7 +8,7 @@ import pytest
 from isthmus.errors import UnsupportedError
 from isthmus.message import Message
 from isthmus.testing.conformance.ledger import Ledger, LogTests, texts
-from isthmus.testing.conformance.log_records import PROMPT
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["LogKeepingTests"]
 

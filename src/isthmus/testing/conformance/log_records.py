@@ -7,11 +7,9 @@ import pytest
 from isthmus.errors import ConfigError, NotFoundError, UnsupportedError
 from isthmus.message import Message
 from isthmus.testing.conformance.ledger import Ledger, LogTests, texts
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["RecordTests"]
-
-PROMPT = 10.0
-"""Real seconds after which something that should have ended is called hanging."""
 
 
 class RecordTests(LogTests):

@@ -43,11 +43,8 @@ class VersionTests(LogTests):
                 await ledger.append(f"{key}{number}", key=key)
         records = list(await ledger.history("a"))
         assert (texts(records), versions(records)) == (["a0", "a1", "a2"], [1, 2, 3])
-        assert records == [
-            record
-            for record in await ledger.read(records[0].partition)
-            if record.message.key == "a"
-        ]
+        read = await ledger.read(records[0].partition)
+        assert records == [record for record in read if record.message.key == "a"]
 
     async def test_history_starts_above_after_and_ends_at_its_limit(self, ledger: Ledger) -> None:
         await ledger.declare_versioned()

@@ -1,13 +1,14 @@
 """Looking at what waits, dropping it, and what outlives what."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from isthmus.errors import NotFoundError, UnsupportedError
 from isthmus.message import Message
 from isthmus.testing.conformance.orders import Orders, QueueTests, bodies
-from isthmus.testing.conformance.queue_receiving import PROMPT
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["KeepingTests"]
 
@@ -16,7 +17,7 @@ def known(number: int, expected: int) -> bool:
     return number in {expected, -1}
 
 
-async def declare_bounded(orders: Orders, **limits: float) -> None:
+async def declare_bounded(orders: Orders, **limits: Any) -> None:
     if not orders.able.browsable:
         pytest.skip("capability: browsable")
     await orders.declare(**limits)

@@ -6,7 +6,7 @@ import pytest
 
 from isthmus.errors import ConfigError, UnsupportedError
 from isthmus.testing.conformance.orders import Orders, QueueTests, bodies
-from isthmus.testing.conformance.queue_receiving import PROMPT
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["OrderingTests"]
 

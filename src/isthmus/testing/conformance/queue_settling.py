@@ -7,7 +7,7 @@ import pytest
 from isthmus.contracts import Ack, Delivery, Nack
 from isthmus.errors import LeaseLostError
 from isthmus.testing.conformance.orders import Orders, QueueTests, Taker, bodies
-from isthmus.testing.conformance.queue_receiving import PROMPT
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["SettlingTests"]
 

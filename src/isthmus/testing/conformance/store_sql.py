@@ -1,5 +1,7 @@
 """The user's own SQL in a transaction, and what it ties together."""
 
+# ruff: noqa: PT012  # what raises is the end of a block, not one call
+
 import asyncio
 from typing import Any
 
@@ -8,11 +10,9 @@ import pytest
 from isthmus.errors import ConfigError, ConflictError, StatementError, UnsupportedError
 from isthmus.testing.conformance.desk import Desk, DeskTests
 from isthmus.testing.conformance.orders import bodies
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["SqlTests"]
-
-PROMPT = 10.0
-"""Real seconds after which something that should have ended is called hanging."""
 
 
 async def table(desk: Desk) -> str:

@@ -1,5 +1,7 @@
 """All of it, or nothing: what a transaction does to messages, records and entries."""
 
+# ruff: noqa: PT012  # what raises is the end of a block, not one call
+
 import asyncio
 from typing import Any
 
@@ -11,11 +13,9 @@ from isthmus.errors import ConfigError, ConflictError, LeaseLostError, Unsupport
 from isthmus.testing.conformance.desk import Desk, DeskTests
 from isthmus.testing.conformance.ledger import SESSION, Ledger, texts
 from isthmus.testing.conformance.orders import Taker, bodies
+from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["TransactionTests"]
-
-PROMPT = 10.0
-"""Real seconds after which something that should have ended is called hanging."""
 
 
 class Oops(Exception):  # noqa: N818  # it is no error, it is thrown to see what happens

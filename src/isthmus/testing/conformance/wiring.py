@@ -12,7 +12,10 @@ from isthmus.connect import connect
 from isthmus.contracts import Engine
 from isthmus.message import new_id
 
-__all__ = ["Conformance", "Opening", "Rig"]
+__all__ = ["PROMPT", "Conformance", "Opening", "Rig"]
+
+PROMPT = 10.0
+"""Real seconds after which something that should have ended is called hanging."""
 
 Opening = Callable[[], Awaitable[Engine]]
 """Opens the engine once more, on the same database; the test closes it, or its end."""
