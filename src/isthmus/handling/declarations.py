@@ -95,6 +95,26 @@ class Declarations:
             kept[kind] = kind()
         return kept[kind]
 
+    def wrap(self, middleware: Any) -> None:
+        """Have `middleware` around every handler, inside of those before it."""
+        self.middleware.append(middleware)
+        if self._into is not None:
+            self._into.wrap(middleware)
+
+    def provide(self, kind: Any, function: Callable[..., Any]) -> None:
+        """Have `function` give handlers what they annotate as `kind`.
+
+        Raises:
+            ConfigError: Another function gives it already.
+        """
+        if (taken := self.resources.setdefault(kind, function)) is not function:
+            raise ConfigError(
+                f"{function.__qualname__}() and {taken.__qualname__}() both give {kind}; "
+                "keep one, or give the other's a type of its own"
+            )
+        if self._into is not None:
+            self._into.provide(kind, function)
+
     def include(self, other: "Declarations") -> None:
         """Take over all that `other` declared, and will declare.
 
@@ -109,8 +129,10 @@ class Declarations:
             self.open_with(opening)
         for worker in other.workers:
             self.work(worker)
-        self.middleware += other.middleware
-        self.resources |= other.resources
+        for middleware in other.middleware:
+            self.wrap(middleware)
+        for kind, function in other.resources.items():
+            self.provide(kind, function)
         other._into = self
 
     async def bind(self, host: Host) -> None:

@@ -7,11 +7,16 @@ the message, dependencies and resources are given by annotation.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from isthmus.contracts import Transaction
-from isthmus.errors import ConfigError
+from isthmus.errors import SchemaError
+from isthmus.handling import given
+from isthmus.handling.batch import Batch
 from isthmus.handling.declarations import Declarations
+from isthmus.handling.dependencies import depends, header
 from isthmus.handling.host import Host
-from isthmus.handling.signature import NOTHING, Parameter, Signature
+from isthmus.handling.inject import Call, Plan
+from isthmus.handling.middleware import wrapped
+from isthmus.handling.payload import MessageCall, Payload
+from isthmus.handling.signature import Signature
 from isthmus.handling.unit import current
 from isthmus.message import Message
 from isthmus.schema import Schema
@@ -37,31 +42,79 @@ class Handler:
         declared: Declarations,
         batch: bool = False,
     ) -> None:
-        self.function, self.schema, self._declared, self.batch = function, schema, declared, batch
+        """Raises ConfigError if the signature asks for what cannot be given."""
+        self.function, self.schema, self.batch = function, schema, batch
         self.signature = Signature(function)
-        self._given = tuple(map(self._kind, self.signature.parameters))
+        self._declared = declared
+        self._payload = Payload(self.signature, schema, batch=batch)
+        self._plan = self._planned()
 
-    def bind(self, host: Host) -> Invoke:  # noqa: ARG002
-        """Return what calls the function, with the resources of an open Host."""
-        if (shape := _SHAPES.get(self._given)) and self.signature.is_async and not self.batch:
-            return shape(self.function, self.schema.decode)
-        raise ConfigError(
-            f"{self.signature.title}(): expected (payload), (payload, tx: Transaction)"
+    def bind(self, host: Host) -> Invoke:
+        """Return what calls the function, with the resources of an open Host.
+
+        Raises:
+            ConfigError: It asks for a resource that nobody gives.
+        """
+        self._plan.require(host)
+        invoke = self._several(host) if self.batch else self._direct() or self._single(host)
+        return wrapped(invoke, self._declared.root.middleware, self.signature.title)
+
+    def _planned(self) -> Plan:
+        possible = f"a handler may take {self._payload.described}, {given.POSSIBLE}"
+        offers = (header, given.transaction, given.host, *self._payload.offers, given.resource)
+        return Plan(
+            self.signature, (depends(offers, possible=possible), *offers), possible=possible
         )
 
-    def _kind(self, parameter: Parameter) -> str:
-        if parameter.by_name:
-            return parameter.name
-        if parameter.annotation is Transaction:
-            return "transaction"
-        if parameter.annotation is Message:
-            return "message"
-        if parameter.annotation in {self.schema.type, NOTHING, Any}:
-            return "payload"
-        raise self.signature.error(parameter.name, f"is a {parameter.annotation}")
+    # --- the shapes that most handlers have: no plan, no loop, no dict -----------------------
 
+    def _direct(self) -> Invoke | None:
+        if not self.signature.is_async:
+            return None
+        shape = _SHAPES.get(self._payload.shape)
+        return shape and shape(self.function, self.schema.decode)
 
-# --- the shapes that most handlers have: no loop, no dict --------------------------------------
+    # --- all others --------------------------------------------------------------------------
+
+    def _single(self, host: Host) -> Invoke:
+        decode, read = self.schema.decode, self._payload.is_read
+
+        async def invoke(messages: Sequence[Message]) -> None:
+            message, value = messages[0], None
+            if read:
+                value = decode(message.body, dataschema=message.dataschema, type=message.type)
+            await self._call(host, MessageCall(host, messages, value))
+
+        return invoke
+
+    def _several(self, host: Host) -> Invoke:
+        async def invoke(messages: Sequence[Message]) -> Failed | None:
+            failed: dict[int, Exception] = {}
+            batch = self._read(messages, failed)
+            if batch:
+                await self._call(host, MessageCall(host, batch.messages, batch))
+            return failed or None
+
+        return invoke
+
+    def _read(self, messages: Sequence[Message], failed: dict[int, Exception]) -> Batch[Any]:
+        """Return what can be read; the others are failures of their own."""
+        decode, read = self.schema.decode, list[tuple[int, Message, Any]]()
+        for place, message in enumerate(messages):
+            try:
+                value = decode(message.body, dataschema=message.dataschema, type=message.type)
+                read.append((place, message, value))
+            except SchemaError as error:
+                failed[place] = error
+        return Batch(read, failed)
+
+    async def _call(self, host: Host, call: Call) -> None:
+        async with call:
+            by_place, by_name = await self._plan.arguments(call)
+            if self.signature.is_async:
+                await self.function(*by_place, **by_name)
+            else:
+                await host.threads.run(self.function, *by_place, **by_name)
 
 
 def _payload(function: Function, decode: Callable[..., Any]) -> Invoke:
@@ -74,8 +127,7 @@ def _payload(function: Function, decode: Callable[..., Any]) -> Invoke:
 
 def _payload_transaction(function: Function, decode: Callable[..., Any]) -> Invoke:
     async def invoke(messages: Sequence[Message]) -> None:
-        message, unit = messages[0], current.get()
-        assert unit is not None
+        message, unit = messages[0], current.get() or given.unit()
         value = decode(message.body, dataschema=message.dataschema, type=message.type)
         await function(value, unit.begin())
 

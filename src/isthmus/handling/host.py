@@ -6,11 +6,13 @@ scopes differ, the portable layer goes through the outbox and the inbox.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from isthmus.clock import Clock
 from isthmus.contracts import Engine, LogEngine, QueueEngine, StoreEngine
 from isthmus.errors import UnsupportedError
+from isthmus.handling.threads import Threads
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
@@ -34,6 +36,15 @@ class Host:
         self.name = name
         self.engine, self.state = engine, state
         self.settings, self.clock, self.signals, self.draw = settings, clock, signals, draw
+        self.threads = Threads()
+        """Where `def` handlers run."""
+        self.resources: Mapping[Any, Any] = {}
+        """What is given to handlers, by its type; opened with the Host."""
+
+    @property
+    def source(self) -> str:
+        """What messages made here say they come from."""
+        return self.settings.source or self.name
 
     @property
     def queue(self) -> QueueEngine:

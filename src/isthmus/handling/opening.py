@@ -31,9 +31,9 @@ async def opened(
             name, engine=engine, state=state, settings=settings, clock=clock, signals=signals
         )
         await declare_outbox(host)
-        host.resources = Resources(declared.resources)
-        stack.push_async_callback(host.resources.aclose)
-        await host.resources.open(host)
+        host.resources = resources = Resources(declared.resources)
+        stack.push_async_callback(resources.aclose)
+        await resources.open(host)
         stack.callback(declared.unbind)
         await declared.bind(host)
         yield host

@@ -4,11 +4,13 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
 
 from isthmus.errors import ConfigError
 
 __all__ = ["NOTHING", "Parameter", "Signature"]
+
+M = TypeVar("M")
 
 NOTHING: Any = inspect.Parameter.empty
 """The annotation, or the default, of a parameter that has none."""
@@ -22,8 +24,14 @@ class Parameter(NamedTuple):
     """The type alone: what `Annotated` adds is in `marks`."""
     marks: tuple[Any, ...]
     default: Any
+    by_place: bool
+    """Whether it can only be given by its place, never by name."""
     by_name: bool
     """Whether it can only be given by name."""
+
+    def own_default(self, _: object) -> Any:
+        """Return its default, whatever the call."""
+        return self.default
 
 
 class Signature:
@@ -53,6 +61,19 @@ class Signature:
         """Return an error about one parameter."""
         return ConfigError(f"{self.title}(): parameter {parameter!r} {fault}")
 
+    def find(self, kind: type[M], parameter: Parameter) -> M | None:
+        """Return what `Annotated` adds to a parameter, if there is one such.
+
+        Raises:
+            ConfigError: It is there as a class, or twice.
+        """
+        if kind in parameter.marks:
+            raise self.error(parameter.name, f"has {kind.__name__}; write {kind.__name__}(...)")
+        found = [mark for mark in parameter.marks if isinstance(mark, kind)]
+        if len(found) > 1:
+            raise self.error(parameter.name, f"has {len(found)} {kind.__name__}; keep one")
+        return found[0] if found else None
+
     def _hints(self, code: Callable[..., Any]) -> dict[str, Any]:
         try:
             return typing.get_type_hints(code, include_extras=True)
@@ -68,21 +89,23 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
     if get_origin(hint) is Annotated:
         hint, *rest = get_args(hint)
         marks = tuple(rest)
+    by_place = parameter.kind is parameter.POSITIONAL_ONLY
     by_name = parameter.kind is parameter.KEYWORD_ONLY
-    return Parameter(parameter.name, hint, marks, parameter.default, by_name)
+    return Parameter(parameter.name, hint, marks, parameter.default, by_place, by_name)
 
 
 def _code(function: Any) -> Any:
     """Return the function that runs when `function` is called."""
     while isinstance(function, functools.partial):
         function = function.func
-    if inspect.isroutine(function) or inspect.isclass(function):
-        return inspect.unwrap(function)
-    return type(function).__call__
+    if inspect.isclass(function):
+        return function.__init__
+    return inspect.unwrap(function if inspect.isroutine(function) else type(function).__call__)
 
 
 def _title(function: Any) -> str:
     while isinstance(function, functools.partial):
         function = function.func
-    named: Any = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+    if not hasattr(function, "__qualname__"):
+        function = cast("Any", type(function))
+    return f"{function.__module__}.{function.__qualname__}"

@@ -1,0 +1,103 @@
+"""What an App opens once and gives to its handlers: pools, clients, settings."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, get_args, get_origin
+
+from isthmus.errors import ConfigError
+from isthmus.handling import given
+from isthmus.handling.dependencies import depends
+from isthmus.handling.host import Host
+from isthmus.handling.inject import Call, Plan, Source
+from isthmus.handling.provider import Provider
+from isthmus.handling.signature import NOTHING, Parameter, Signature
+from isthmus.schema.kinds import type_name
+
+__all__ = ["Resources", "given_by"]
+
+_YIELDING = (AsyncIterator, AsyncGenerator, Iterator, Generator)
+POSSIBLE = "a resource may take Host, other resources by their type, and Annotated[..., Depends(f)]"
+
+
+def given_by(function: Callable[..., Any]) -> Any:
+    """Return the type of what `function` gives: its return annotation, or what it yields.
+
+    Raises:
+        ConfigError: It does not say.
+    """
+    signature = Signature(function)
+    returns = signature.returns
+    if signature.is_generator or signature.is_async_generator:
+        returns = get_args(returns)[0] if get_origin(returns) in _YIELDING else NOTHING
+    if returns in (NOTHING, None, type(None), Any):
+        raise ConfigError(
+            f"{signature.title}() does not say what it gives; annotate it: "
+            "`-> Pool`, or `-> AsyncIterator[Pool]` if it yields"
+        )
+    return returns
+
+
+class Resources(Mapping[Any, Any]):
+    """The open resources of one Host, by their type."""
+
+    def __init__(self, declared: Mapping[Any, Callable[..., Any]]) -> None:
+        """`declared`: by the type that each function gives."""
+        self._declared = declared
+        self._open: dict[Any, Any] = {}
+        self._stack = AsyncExitStack()
+        self._way: list[Any] = []
+
+    async def open(self, host: Host) -> None:
+        """Open all, each after those it needs.
+
+        Raises:
+            ConfigError: One needs what nobody gives, or itself.
+            Exception: What the function raised; those opened before are closed by `aclose`.
+        """
+        call = Call(host, {})
+        for kind in self._declared:
+            await self._opened(kind, call)
+
+    async def aclose(self) -> None:
+        """Close all, the last opened first, whatever one of them raises; twice is once."""
+        self._open.clear()
+        await self._stack.aclose()
+
+    async def _opened(self, kind: Any, call: Call) -> Any:
+        if kind not in self._open:
+            self._refuse_a_circle(kind)
+            self._way.append(kind)
+            self._open[kind] = await self._provider(kind).open(call, self._stack)
+            self._way.pop()
+        return self._open[kind]
+
+    def _provider(self, kind: Any) -> Provider:
+        function = self._declared[kind]
+        signature = Signature(function)
+        offers = (given.host, self._needed)
+        plan = Plan(signature, (depends(offers, possible=POSSIBLE), *offers), possible=POSSIBLE)
+        return Provider(function, signature, plan)
+
+    def _needed(self, _: Signature, parameter: Parameter) -> Source | None:
+        kind = parameter.annotation
+        if kind is NOTHING or kind not in self._declared:
+            return None
+        return Source(partial(self._opened, kind), waits=True)
+
+    def _refuse_a_circle(self, kind: Any) -> None:
+        if kind in self._way:
+            circle = [*self._way[self._way.index(kind) :], kind]
+            raise ConfigError(
+                f"resources need each other in a circle: {' -> '.join(map(type_name, circle))}; "
+                "take one of these parameters away"
+            )
+
+    def __getitem__(self, kind: Any) -> Any:
+        return self._open[kind]
+
+    def __iter__(self) -> Any:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
