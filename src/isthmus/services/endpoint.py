@@ -1,0 +1,137 @@
+"""The user's function, made callable with a request.
+
+Its signature is read once, when it is declared. A request that has a transaction
+in it is a unit of work: committed before the answer is sent, run again on conflict.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from isthmus.errors import ConfigError, SchemaError
+from isthmus.handling import given
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.dependencies import depends, header
+from isthmus.handling.host import Host
+from isthmus.handling.inject import Call, Plan, Source
+from isthmus.handling.middleware import wrapped
+from isthmus.handling.signature import Parameter, Signature
+from isthmus.handling.unit import repeat
+from isthmus.message import Message
+from isthmus.services.answer import Answer
+from isthmus.services.body import accept_json, read
+from isthmus.services.parameters import Parameters, Values, faults_of, refusal
+from isthmus.services.problem import Problem
+
+__all__ = ["Endpoint"]
+
+POSSIBLE = (
+    "possible are: parameters of the path and the query (str, int, list[str] ...), one body "
+    "(Struct, dataclass, pydantic model), Request, Transaction, Annotated[..., Header()], "
+    "Annotated[..., Depends(...)], Host, and resources"
+)
+
+
+class RequestCall(Call):
+    """One request, from which arguments are taken."""
+
+    def __init__(self, host: Host, request: Request, values: Values) -> None:
+        super().__init__(host, request.headers)
+        self.request, self.values = request, values
+
+
+class Endpoint:
+    """One function that answers requests."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        method: str,
+        names: Sequence[str],
+        status: int | None,
+        body_limit: int,
+        declared: Declarations,
+    ) -> None:
+        """`names`: of the parameters in the path.
+
+        Raises:
+            ConfigError: A parameter cannot be given, or one of the path is not taken.
+        """
+        self.function, self._body_limit = function, body_limit
+        self.signature = Signature(function)
+        self.parameters = Parameters(method, names, declared.root.resources)
+        self._declared, self._works = declared, False
+        offers = [self.parameters.offer, _request, header, self._transaction, given.host]
+        offers.append(given.resource)
+        offers = [depends(offers, possible=POSSIBLE), *offers]
+        self._plan = Plan(self.signature, offers, possible=POSSIBLE)
+        self.answer = Answer(self.signature.returns, status=status)
+        for name in self.parameters.unclaimed():
+            raise ConfigError(f"{self.signature.title}() has no parameter {name!r}, the path has")
+
+    def bind(self, host: Host) -> None:
+        """Raises ConfigError if the Host lacks a resource that is asked for."""
+        self._plan.require(host)
+
+    async def respond(self, request: Request, host: Host) -> Response:
+        """Answer `request`; what it wrote is committed when this returns.
+
+        Raises:
+            Problem: The request is not what the function takes.
+        """
+        values = self.parameters.read(request, await self._body(request))
+        if self._works:
+            return await repeat(host.store, lambda _: self._wrapped(request, host, values))
+        return await self._wrapped(request, host, values)
+
+    async def _body(self, request: Request) -> bytes:
+        body = self.parameters.body
+        if body is None:
+            return b""
+        if body.schema.type is not bytes:
+            accept_json(request)
+        return await read(request, limit=self._body_limit)
+
+    async def _wrapped(self, request: Request, host: Host, values: Values) -> Response:
+        """Call the function inside the App's middleware, if it has any."""
+        if not (middleware := self._declared.root.middleware):
+            return await self._call(request, host, values)
+        responses: list[Response] = []
+
+        async def invoke(_: Sequence[Message]) -> None:
+            responses.append(await self._call(request, host, values))
+
+        await wrapped(invoke, middleware, self.signature.title)(())
+        if not responses:
+            raise Problem(403, "a guard of this service let the request not pass")
+        return responses[-1]
+
+    async def _call(self, request: Request, host: Host, values: Values) -> Response:
+        async with RequestCall(host, request, values) as call:
+            in_order, by_name = await self._arguments(call)
+            if self.signature.is_async:
+                value = await self.function(*in_order, **by_name)
+            else:
+                value = await host.threads.run(self.function, *in_order, **by_name)
+            return self.answer.response(value)
+
+    async def _arguments(self, call: RequestCall) -> tuple[list[Any], dict[str, Any]]:
+        try:
+            return await self._plan.arguments(call)
+        except SchemaError as error:
+            raise refusal(list(faults_of(error, location="header"))) from error
+
+    def _transaction(self, signature: Signature, parameter: Parameter) -> Source | None:
+        """Offer the transaction, and make this a unit of work."""
+        source = given.transaction(signature, parameter)
+        self._works = self._works or source is not None
+        return source
+
+
+def _request(_: Signature, parameter: Parameter) -> Source | None:
+    """Offer the request itself."""
+    return Source(attrgetter("request")) if parameter.annotation is Request else None

@@ -1,0 +1,110 @@
+"""The HTTP server of a process: uvicorn, embedded as one of its Workers.
+
+Draining loses no request: nothing more is accepted once what waited in the backlog
+is; open connections are told to close with their next answer, and get LAME seconds
+for it; what runs is finished.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
+from isthmus.services.facts import ServerListening
+from isthmus.services.health import Health
+from isthmus.services.listener import address_of, inherited, listen
+from isthmus.services.site import Site
+
+__all__ = ["HttpServer"]
+
+LAME = 0.5
+"""Seconds that idle connections stay open while draining, so that a request which is
+on its way to us gets its answer."""
+
+TURNS = 10
+"""Turns of the loop given to accept what waits in the backlog."""
+
+
+class HttpServer:
+    """Serves the routes and mounts of an App."""
+
+    name = "http"
+
+    def __init__(self, declared: Declarations) -> None:
+        self._declared = declared
+        self._health: Health | None = None
+        self._server: _Server | None = None
+        self._draining = asyncio.Event()
+
+    async def run(self, host: Host) -> None:
+        """Serve until drained; raises ConfigError if the port cannot be had."""
+        health = self._health = Health(host)
+        listener = _listener(host)
+        try:
+            async with self._declared.shared(Site).started(host, health) as application:
+                self._tell(host, listener)
+                await _Server(application, self._draining).serve([listener])
+        finally:
+            listener.close()
+
+    async def drain(self) -> None:
+        if self._health is not None:
+            self._health.draining = True
+        self._draining.set()
+
+    def _tell(self, host: Host, listener: socket.socket) -> None:
+        host.signals.emit(ServerListening(address=address_of(listener)))
+
+
+def _listener(host: Host) -> socket.socket:
+    settings = host.settings
+    if settings.listener is not None:
+        return inherited(settings.listener)
+    return listen(settings.host, settings.port)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, minus its hold on the process: signals and the exit are the runtime's."""
+
+    def __init__(self, application: ASGIApp, draining: asyncio.Event) -> None:
+        self._draining = draining
+        super().__init__(
+            uvicorn.Config(
+                application,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=75,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        while not self._draining.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._draining.wait()
+        await self._grow_lame()
+
+    async def _grow_lame(self) -> None:
+        """Take nothing new; let each open connection close with its next answer."""
+        self.config.encoded_headers.append((b"connection", b"close"))
+        await self.on_tick(0)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAME):
+                while self.server_state.connections:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)

@@ -1,0 +1,66 @@
+"""All that an App serves over HTTP, as one ASGI application."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from starlette.routing import BaseRoute, Router
+from starlette.routing import Mount as MountAt
+from starlette.routing import Route as RouteAt
+from starlette.types import ASGIApp, Scope
+
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
+from isthmus.services.body import LIMIT
+from isthmus.services.failures import Failures
+from isthmus.services.health import Health
+from isthmus.services.methods import Methods
+from isthmus.services.mount import Mount
+from isthmus.services.problem import Problem
+from isthmus.services.request_id import Identified
+from isthmus.services.route import Route
+
+__all__ = ["Site"]
+
+
+class Site:
+    """The routes and mounts of one App, modules included; filled while it opens."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, dict[str, Route]] = {}
+        self._mounts: dict[str, Mount] = {}
+
+    def add(self, route: Route, host: Host) -> None:
+        """Raises ConfigError if `host` lacks a resource that the route asks for."""
+        route.endpoint.bind(host)
+        self._routes.setdefault(route.path, {})[route.method] = route
+
+    def mount(self, mount: Mount) -> None:
+        self._mounts[mount.path] = mount
+
+    @asynccontextmanager
+    async def started(self, host: Host, health: Health) -> AsyncGenerator[ASGIApp]:
+        """Yield the application; mounted ones are started, and stopped at the end."""
+        async with AsyncExitStack() as stack:
+            for mount in self._mounts.values():
+                await stack.enter_async_context(mount.lifespan())
+            yield self._application(host, health)
+
+    def _application(self, host: Host, health: Health) -> ASGIApp:
+        at: list[BaseRoute] = []
+        for path, routes in (_health(health) | self._routes).items():
+            at.append(RouteAt(path, Methods(host, routes.values())))
+        at += [MountAt(path, mount) for path, mount in self._mounts.items()]
+        return Identified(Failures(Router(at, default=_nothing_here)))
+
+
+def _health(health: Health) -> dict[str, dict[str, Route]]:
+    """The two paths that every site has, unless the App has its own."""
+    own = Declarations("health")
+    get = partial(Route, "GET", status=None, body_limit=LIMIT, declared=own)
+    paths = {"/healthz": health.live, "/readyz": health.ready}
+    return {path: {"GET": get(path, function)} for path, function in paths.items()}
+
+
+async def _nothing_here(scope: Scope, *_: object) -> None:
+    raise Problem(404, f"there is nothing at {scope['path']}")
