@@ -59,10 +59,10 @@ _current: ContextVar[Deadline | None] = ContextVar("isthmus-deadline", default=N
 def deadline(
     timeout: Span | None = None, *, at: float = math.inf, clock: Clock = _SYSTEM
 ) -> Deadline:
-    """Make one to put in force: `with deadline(2.0):`. `at`, a moment that came from elsewhere,
-    counts too if it is nearer; without either, nothing changes.
+    """Return a deadline `timeout` from now, to put in force by `with`.
 
-    `clock` is the one that `remaining` asks, inside.
+    `at`, a moment that came from elsewhere, stands if it is nearer; without either nothing
+    changes. `clock` is the one that `remaining` asks, inside.
     """
     within = math.inf if timeout is None else clock.now() + seconds(timeout)
     return Deadline(min(within, at), clock=clock)
