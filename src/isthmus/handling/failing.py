@@ -1,8 +1,9 @@
 """What becomes of a message that was not handled: it comes back, or is buried."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from isthmus.contracts import Ack, Delivery, Nack, Receiver, Tx
+from isthmus.contracts import Ack, Delivery, Nack, Outcome, Tx
 from isthmus.errors import SchemaError
 from isthmus.handling.facts import MessageBuried, MessageRetried
 from isthmus.handling.failures import REASON, failure, recorded
@@ -12,13 +13,19 @@ from isthmus.handling.unit import repeat
 from isthmus.handling.verdicts import Postpone, Reject
 from isthmus.resilience import Retry
 
-__all__ = ["Failing"]
+__all__ = ["Failing", "Settles"]
+
+
+class Settles(Protocol):
+    """What ends a delivery: a Receiver, mostly."""
+
+    async def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> None: ...
 
 
 class Failing:
     """The retry ladder of one subscription, and its way to the dead letters."""
 
-    def __init__(self, host: Host, of: Subscription, retry: Retry, receiver: Receiver) -> None:
+    def __init__(self, host: Host, of: Subscription, retry: Retry, receiver: Settles) -> None:
         self._host, self._of, self._retry, self._receiver = host, of, retry, receiver
 
     async def fail(self, delivery: Delivery, error: BaseException) -> None:
@@ -62,7 +69,7 @@ class Failing:
         if isinstance(error, SchemaError):
             return f"unreadable: {error}"
         attempts = delivery.attempt - delivery.lapses
-        if attempts >= self._retry.attempts:
+        if self._retry.spent(attempts):
             return f"failed {attempts} times"
         return ""
 

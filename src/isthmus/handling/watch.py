@@ -11,12 +11,13 @@ from isthmus.errors import LeaseLostError, TimedOutError, UnavailableError
 from isthmus.handling.attempts import Attempts
 from isthmus.handling.facts import HandlerTimedOut
 from isthmus.handling.host import Host
-from isthmus.handling.lateness import Lateness
 from isthmus.handling.options import HandlerOptions
 from isthmus.handling.pool import Pool
 from isthmus.handling.subscription import Subscription
 
 __all__ = ["Watch"]
+
+Back = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
 class Watch:
@@ -35,7 +36,7 @@ class Watch:
     ) -> None:
         self._host, self._of, self._options = host, of, options
         self._attempts, self._receiver, self._pool, self._held = attempts, receiver, pool, held
-        self._lateness = Lateness(pool, timeout=options.timeout)
+        self._since: dict[int, tuple[Sequence[Delivery], float]] = {}
 
     async def run(self) -> None:
         """Look after them until cancelled."""
@@ -44,11 +45,21 @@ class Watch:
         while True:
             await self._host.clock.sleep(tick)
             now = self._host.clock.now()
-            for slot in self._lateness.late(now):
-                slot.cut(self._too_late)
+            self._cut_the_late(now)
             if now - extended >= self._options.lease / 3 or now < extended:
                 extended = now
                 await self._extend()
+
+    def _cut_the_late(self, now: float) -> None:
+        seen = self._since
+        self._since = {}
+        for slot in self._pool.slots:
+            if holding := slot.holding:
+                before, since = seen.get(id(slot), (holding, now))
+                since = since if before is holding else now
+                self._since[id(slot)] = (holding, since)
+                if now - since >= self._options.timeout:
+                    slot.cut(self._too_late)
 
     async def _too_late(self, batch: Sequence[Delivery]) -> None:
         timeout = self._options.timeout
@@ -80,9 +91,7 @@ class Watch:
             if any(delivery.receipt in lost for delivery in slot.holding):
                 slot.cut(self._back_without(lost))
 
-    def _back_without(
-        self, lost: frozenset[str]
-    ) -> Callable[[Sequence[Delivery]], Awaitable[None]]:
+    def _back_without(self, lost: frozenset[str]) -> Back:
         async def back(batch: Sequence[Delivery]) -> None:
             if kept := [delivery for delivery in batch if delivery.receipt not in lost]:
                 await self._attempts.give_back(kept)

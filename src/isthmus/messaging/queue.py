@@ -7,6 +7,7 @@ from typing import Generic, TypeVar, Unpack
 from isthmus.clock import Span, seconds
 from isthmus.contracts import QueueStats, Waiting
 from isthmus.errors import ConfigError
+from isthmus.handling.address import checked
 from isthmus.handling.consumer import Consumer
 from isthmus.handling.controls import pause, paused, resume
 from isthmus.handling.dead_letters import DeadLetters
@@ -14,7 +15,6 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.options import HandlerWords
 from isthmus.handling.subscription import Subscription
-from isthmus.messaging.address import checked
 from isthmus.messaging.declared import DeclaredQueue
 from isthmus.messaging.handlers import Function, attach
 from isthmus.messaging.keeping import Keeping

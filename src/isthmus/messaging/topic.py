@@ -6,13 +6,13 @@ from typing import Generic, TypeVar, Unpack
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
+from isthmus.handling.address import checked
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
 from isthmus.handling.host import Host
 from isthmus.handling.options import HandlerWords
 from isthmus.handling.outbox import Sender
 from isthmus.handling.subscription import Subscription as Place
-from isthmus.messaging.address import checked
 from isthmus.messaging.declared import DeclaredTopic
 from isthmus.messaging.handlers import Function, attach
 from isthmus.messaging.keeping import Keeping
@@ -128,7 +128,7 @@ class Topic(Generic[T]):
             yield events
 
     async def _bind(self, host: Host) -> None:
-        envelope = Envelope(self.schema, source=host.name, clock=host.clock)
+        envelope = Envelope(self.schema, source=host.source, clock=host.clock)
         self._opened = (envelope, Sender(host, self.name), host)
 
     def _closed(self) -> tuple[Envelope[T], Sender, Host]:
