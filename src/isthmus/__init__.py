@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from isthmus.message import Message
     from isthmus.messaging import Queue, Topic
     from isthmus.resilience import Retry
+    from isthmus.services import Problem
     from isthmus.streams import Stream
 
 __version__ = "0.1.0"
@@ -72,6 +73,7 @@ _HOMES = {
     "isthmus.message": ("Message",),
     "isthmus.messaging": ("Queue", "Topic"),
     "isthmus.resilience": ("Retry",),
+    "isthmus.services": ("Problem",),
     "isthmus.streams": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -92,6 +94,7 @@ __all__ = [
     "Module",
     "NotFoundError",
     "Postpone",
+    "Problem",
     "Queue",
     "Record",
     "Reject",

@@ -23,6 +23,8 @@ from isthmus.settings import Settings
 from isthmus.signals import Signals
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from isthmus.handling.runtime import Runtime
     from isthmus.handling.trial import Trial
     from isthmus.messaging import Keeping, Queue, Topic
@@ -31,6 +33,8 @@ __all__ = ["App", "Module"]
 
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+MEGABYTE = 1 << 20
 
 
 class Module:
@@ -69,6 +73,58 @@ class Module:
         from isthmus.messaging import Topic
 
         return Topic(name, payload, self.declarations)
+
+    # --- HTTP -------------------------------------------------------------------------------
+
+    def get(self, path: str, *, status: int | None = None) -> Callable[[Function], Function]:
+        """Have a function answer GET of `path`, as "/v1/orders/{id}".
+
+        Parameters named in the path and plain ones (str, int, list[str] ...) come from
+        path and query, converted; one model is the body, as JSON. By annotation: Request,
+        Transaction, headers, dependencies, resources. A request with a transaction is a
+        unit of work: committed before the answer is sent, run again on conflict.
+
+        What is returned is sent as JSON, with `status` (200, or 204 for None), a Starlette
+        Response as it is. Errors leave as problem documents; raise Problem for your own.
+        """
+        return self._route("GET", path, status=status)
+
+    def post(
+        self, path: str, *, status: int | None = None, body_limit: int = MEGABYTE
+    ) -> Callable[[Function], Function]:
+        """Have a function answer POST of `path`; as `get`, with a body of `body_limit`
+        bytes at most (1 MiB)."""
+        return self._route("POST", path, status=status, body_limit=body_limit)
+
+    def put(
+        self, path: str, *, status: int | None = None, body_limit: int = MEGABYTE
+    ) -> Callable[[Function], Function]:
+        """Have a function answer PUT of `path`; as `post`."""
+        return self._route("PUT", path, status=status, body_limit=body_limit)
+
+    def patch(
+        self, path: str, *, status: int | None = None, body_limit: int = MEGABYTE
+    ) -> Callable[[Function], Function]:
+        """Have a function answer PATCH of `path`; as `post`."""
+        return self._route("PATCH", path, status=status, body_limit=body_limit)
+
+    def delete(self, path: str, *, status: int | None = None) -> Callable[[Function], Function]:
+        """Have a function answer DELETE of `path`; as `get`."""
+        return self._route("DELETE", path, status=status)
+
+    def mount(self, path: str, application: "ASGIApp") -> None:
+        """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
+        `path`, which it sees as its root; started and stopped with the server."""
+        from isthmus.services import mount
+
+        mount(self.declarations, path, application)
+
+    def _route(
+        self, method: str, path: str, *, status: int | None, body_limit: int = MEGABYTE
+    ) -> Callable[[Function], Function]:
+        from isthmus.services import route
+
+        return route(self.declarations, method, path, status=status, body_limit=body_limit)
 
     # --- what handlers stand on -------------------------------------------------------------
 
@@ -115,9 +171,15 @@ class App(Module):
         super().__init__(name)
         self._urls = (engine, store)
         self._settings, self._clock = settings, clock or SystemClock()
+        self._configured: dict[str, Any] = {}
         self.signals = Signals()
         self._opened = AsyncExitStack()
         self._runtime: Runtime | None = None
+
+    def configure(self, **values: Any) -> None:
+        """Give settings that win over all others, as the command line's do: `engine=`,
+        `port=`. Call it before `open`; a wrong one is a ConfigError then."""
+        self._configured |= values
 
     # --- life -------------------------------------------------------------------------------
 
@@ -213,7 +275,8 @@ class App(Module):
         settings = self._settings or Settings.load()
         engine, store = self._urls
         engine = engine or settings.engine or f"sqlite:///{self.name}.db"
-        return msgspec.structs.replace(settings, engine=engine, store=store or settings.store)
+        urls = {"engine": engine, "store": store or settings.store}
+        return msgspec.structs.replace(settings, **urls | self._configured)
 
 
 def _beside_caller(folder: Path) -> Path:

@@ -40,6 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Address that HTTP is served on."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
     """Port that HTTP is served on; 0 is any that is free."""
+    listener: int | None = None
+    """File descriptor of a listening socket that the parent process handed down, for
+    processes that share a port; in its place `host` and `port` are not looked at."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     """Processes of `isthmus run`."""
     drain: Annotated[float, Meta(ge=0, le=3_600)] = 30.0

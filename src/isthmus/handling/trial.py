@@ -50,7 +50,7 @@ class Trial:
         self, name: str, declared: Declarations, signals: Signals, topics: Sequence[str]
     ) -> None:
         self.clock = ManualClock()
-        settings = Settings(engine="memory://")
+        settings = Settings(engine="memory://", port=0)
         self._declared, self._topics = declared, topics
         self._opening = opened(name, declared, settings, self.clock, signals)
         self._sent: dict[str, list[Message]] = {topic: [] for topic in topics}
