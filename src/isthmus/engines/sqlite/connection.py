@@ -15,7 +15,17 @@ from isthmus.errors import (
     UnavailableError,
 )
 
-__all__ = ["Connection", "OwnConnection", "Parameters", "Work", "refused", "told"]
+__all__ = [
+    "Connection",
+    "OwnConnection",
+    "Parameters",
+    "Work",
+    "is_busy",
+    "is_partial",
+    "is_the_statements",
+    "refused",
+    "told",
+]
 
 T = TypeVar("T")
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -82,13 +92,30 @@ def told(error: Exception, path: Path) -> IsthmusError:
 
 def refused(error: Exception, sql: str, path: Path) -> IsthmusError:
     """Return what `error` of a statement of the user's own means."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    if code & 0xFF not in _STATEMENT:
+    if _code(error) not in _STATEMENT:
         return told(error, path)
     words = " ".join(sql.split()[:6])
     meaning = StatementError(f"{words!r} was refused: {error}")
     meaning.__cause__ = error
     return meaning
+
+
+def is_the_statements(error: sqlite3.Error) -> bool:
+    """Whether the statement is at fault; else the file is, and whatever wanted it."""
+    return _code(error) in _STATEMENT
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def is_partial(error: sqlite3.Error) -> bool:
+    """Whether a part of a group may pass where the whole did not."""
+    return _code(error) in _STATEMENT | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+
+
+def _code(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 _STATEMENT = {

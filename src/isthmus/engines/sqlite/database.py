@@ -1,28 +1,36 @@
 """One file, as the rest of the engine sees it: write, merge, read, wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from isthmus.clock import Clock
 from isthmus.contracts import Durability, Tx
 from isthmus.engines.sqlite.address import Address
+from isthmus.engines.sqlite.adopted import AdoptedTransaction
+from isthmus.engines.sqlite.checkpoints import Checkpoints
 from isthmus.engines.sqlite.connection import Connection, OwnConnection, Work
+from isthmus.engines.sqlite.guest import guest_of
+from isthmus.engines.sqlite.post import Post
 from isthmus.engines.sqlite.reader import Reader
 from isthmus.engines.sqlite.schema import prepare
 from isthmus.engines.sqlite.script import Answer, Script
 from isthmus.engines.sqlite.transaction import ScriptTransaction
 from isthmus.engines.sqlite.turn import Turn
 from isthmus.engines.sqlite.wakes import Wakes
-from isthmus.engines.sqlite.writer import COMMIT, MERGE, STEP, WRITE, Writer
+from isthmus.engines.sqlite.watch import Watch
+from isthmus.engines.sqlite.writer import COMMIT, LOOK, MERGE, STEP, WRITE, Writer
 from isthmus.errors import ConfigError, UnavailableError
 
 __all__ = ["Connection", "Database", "Work"]
 
 T = TypeVar("T")
-I = TypeVar("I")  # noqa: E741
-R = TypeVar("R")
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+_SHORTEST_WAIT = 0.001
+"""So that a due moment just missed by rounding is not asked for in a circle."""
 
 
 class Database:
@@ -32,21 +40,21 @@ class Database:
         self.path, self.clock = address.path, clock
         self.durability: Durability = address.durability
         self.scope = f"sqlite:///{address.path}"
-        self._wakes = Wakes()
         self._closed = False
+        self._wakes = Wakes()
+        self._post = Post(address.path)
+        self._watch = Watch(look=self._look, changed=self._wakes.wake_all)
         self._turn = Turn(Path(f"{address.path}.lock"))
-        self._own = [
-            OwnConnection.open(address.path, busy_timeout=address.busy_timeout, writes=writes)
-            for writes in (True, False)
-        ]
         self._writer = Writer(
-            self._own[0],
+            _open(address, writes=True),
             self._turn,
-            path=address.path,
-            full=address.durability == "disk",
-            committed=self._committed,
+            Checkpoints(address.path, busy_timeout=address.busy_timeout),
+            self._post,
+            address=address,
+            committed=self._woken,
         )
-        self._reader = Reader("reader", self._own[1], path=address.path)
+        self._reader = Reader("reader", _open(address, writes=False), path=address.path)
+        self._fetcher = Reader("fetcher", _open(address, writes=False), path=address.path)
 
     @classmethod
     async def open(cls, address: Address, *, clock: Clock, tables: Sequence[str]) -> "Database":
@@ -64,28 +72,26 @@ class Database:
         of nothing else does not wait for the disk.
         """
         if tx is not None:
-            self._mine(tx).stage(work)
-            return _STAGED
+            return self._mine(tx).stage(work)
         future = self._writer.future()
         self._writer.submit((future, WRITE, work, None, lazy))
         return future
 
     def merge(
         self,
-        work: Callable[[Connection, list[I]], Sequence[R | BaseException]],
-        item: I,
+        work: Callable[[Connection, list[Item]], Sequence[Done | BaseException]],
+        item: Item,
         *,
         tx: Tx = None,
         lazy: bool = False,
-    ) -> Awaitable[R]:
+    ) -> Awaitable[Done]:
         """Like `write`, but all items for `work` in a group become one call of it.
 
         It answers each; an exception in an answer is raised for that item, of
         which nothing may have been written. If it raises, each is done alone.
         """
         if tx is not None:
-            self._mine(tx).stage_merged(work, item)
-            return _STAGED
+            return self._mine(tx).stage_merged(work, item)
         future = self._writer.future()
         self._writer.submit((future, MERGE, work, item, lazy))
         return future
@@ -102,12 +108,20 @@ class Database:
     # --- transactions
 
     def begin(self, *, attempt: int = 1) -> ScriptTransaction:
-        return ScriptTransaction(self, attempt=attempt)
+        return ScriptTransaction(self, patient=attempt > _UNLUCKY)
 
-    def ask(self, script: Script, work: Work[Any]) -> Awaitable[Answer]:
-        """Answer one more line of a script."""
-        future = self._writer.future()
-        self._writer.submit((future, STEP, script, work, True))
+    def adopt(self, connection: object) -> AdoptedTransaction:
+        return AdoptedTransaction(
+            guest_of(connection), path=self.path, scope=self.scope, committed=self._adopted
+        )
+
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+        if reads and not script.wrote and not script.patient:
+            future = self._fetcher.future()
+            self._fetcher.submit((future, lambda at: script.look(at, work)))
+        else:
+            future = self._writer.future()
+            self._writer.submit((future, STEP, script, work, True))
         return future
 
     def commit(self, script: Script) -> Awaitable[None]:
@@ -115,16 +129,17 @@ class Database:
         self._writer.submit((future, COMMIT, script, None, False))
         return future
 
-    def adopt(self, connection: object) -> ScriptTransaction:
-        raise NotImplementedError
+    def forget(self, script: Script) -> None:
+        if script.patient:
+            self._writer.kick()
 
-    def _mine(self, tx: Tx) -> ScriptTransaction:
-        if not isinstance(tx, ScriptTransaction) or tx.scope != self.scope:
-            raise ConfigError(
-                f"the transaction is of {getattr(tx, 'scope', tx)!r}, but this is {self.scope!r}; "
-                "only what shares a database shares a transaction"
-            )
-        return tx
+    def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
+        if isinstance(tx, ScriptTransaction | AdoptedTransaction) and tx.scope == self.scope:
+            return tx
+        raise ConfigError(
+            f"the transaction is of {getattr(tx, 'scope', tx)!r}, this is {self.scope!r}; "
+            "only what lies in one database shares a transaction"
+        )
 
     # --- waiting
 
@@ -134,43 +149,66 @@ class Database:
         """Ask `probe` for (found, next due moment) until it found something, or
         `wait` is over; again whenever `channel` is woken, or it is due."""
         end = self.clock.now() + wait
-        while True:
-            event = self._wakes.on(channel)
-            found, due = await probe()
-            now = self.clock.now()
-            if found or now >= end:
-                return found
-            if self._closed:
-                raise UnavailableError(f"{self.path}: the engine is closed")
-            await self.clock.wait(event, max(0.001, min(end, due) - now))
+        event = self._wakes.on(channel)
+        found, due = await probe()
+        now = self.clock.now()
+        if found or now >= end:
+            return found
+        with self._watching():
+            while not (found or now >= end):
+                if self._closed:
+                    raise self._refusal()
+                await self.clock.wait(event, max(_SHORTEST_WAIT, min(end, due) - now))
+                event = self._wakes.on(channel)
+                found, due = await probe()
+                now = self.clock.now()
+        return found
 
     def wake(self, channel: str) -> None:
         """Let who waits on `channel` in this process look again."""
         self._wakes.wake(channel)
 
-    def _committed(self, woken: set[str]) -> None:
-        for channel in woken:
-            self._wakes.wake(channel)
+    def _watching(self) -> Watch:
+        if not self._post.opened:
+            self._post.open_box(asyncio.get_running_loop(), self._woken)
+        return self._watch
+
+    def _look(self) -> asyncio.Future[Any]:
+        future = self._writer.future()
+        self._writer.submit((future, LOOK, None, None, True))
+        return future
+
+    def _woken(self, channels: Iterable[str]) -> None:
+        for channel in channels:
+            if channel:
+                self._wakes.wake(channel)
+            else:
+                self._wakes.wake_all()
+
+    def _adopted(self, channels: set[str]) -> None:
+        self._post.send(channels)
+        self._woken(channels)
+
+    # --- the end
 
     async def aclose(self) -> None:
         if self._closed:
             return
         self._closed = True
-        closed = UnavailableError(f"{self.path}: the engine is closed")
+        self._watch.close()
         self._wakes.wake_all()
-        await self._writer.aclose(closed)
-        await self._reader.aclose(closed)
-        for connection in self._own:
-            connection.close()
+        for worker in (self._writer, self._reader, self._fetcher):
+            await worker.aclose(self._refusal())
+        self._post.close()
         self._turn.close()
 
-
-class _Staged:
-    """Awaited, it is None at once."""
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        yield from ()
+    def _refusal(self) -> UnavailableError:
+        return UnavailableError(f"{self.path}: the engine is closed")
 
 
-_STAGED: Any = _Staged()
+_UNLUCKY = 2
+"""Attempts after which a transaction may hold the writer for a moment."""
 
+
+def _open(address: Address, *, writes: bool) -> OwnConnection:
+    return OwnConnection.open(address.path, busy_timeout=address.busy_timeout, writes=writes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.engines.sqlite.connection import OwnConnection, Work, told
-from isthmus.engines.sqlite.worker import Result, Worker
+from isthmus.engines.sqlite.worker import Worker
 from isthmus.errors import IsthmusError
 
 __all__ = ["Reader"]
@@ -21,6 +21,9 @@ class Reader(Worker[Job]):
     def __init__(self, name: str, connection: OwnConnection, *, path: Path) -> None:
         self._connection, self._path = connection, path
         super().__init__(f"isthmus-sqlite-{name}", serve=self._serve_all, fail=self._fail_all)
+
+    def end(self) -> None:
+        self._connection.close()
 
     def _serve_all(self, jobs: Sequence[Job]) -> None:
         self._connection.execute("BEGIN")

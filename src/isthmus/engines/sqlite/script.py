@@ -23,7 +23,7 @@ class Script:
     Only the loop changes it, one line at a time.
     """
 
-    __slots__ = ("ended", "lines", "merged", "patient", "staged", "wrote")
+    __slots__ = ("_seen", "ended", "lines", "merged", "patient", "staged", "wrote")
 
     def __init__(self, *, patient: bool) -> None:
         self.lines: list[tuple[Work[Any], Answer]] = []
@@ -32,6 +32,7 @@ class Script:
         self.patient = patient
         self.wrote = False
         self.ended = False
+        self._seen = -1
 
     @property
     def changes(self) -> bool:
@@ -43,23 +44,31 @@ class Script:
         self.replay(connection, played)
         return answer(connection, work)
 
+    def look(self, connection: Connection, work: Work[Any]) -> Answer:
+        """Like `ask`, of a reader; plays again only if something was committed since."""
+        ((version,),) = connection.execute("PRAGMA data_version").fetchall()
+        if version != self._seen:
+            self.replay(connection)
+            self._seen = version
+        return answer(connection, work)
+
     def replay(self, connection: Connection, played: int = 0) -> None:
         for work, told in self.lines[played:]:
             if answer(connection, work) != told:
                 raise ConflictError(
-                    "what this transaction read has changed since; nothing was written, run it again",
+                    "what this transaction read has changed; nothing was written, run it again",
                     subject="read",
                 )
 
-    def apply(self, connection: Connection) -> None:
+    def apply(self, connection: Connection, played: int = 0) -> None:
         """Play all of it, except what is merged with others'."""
-        self.replay(connection)
+        self.replay(connection, played)
         for work in self.staged:
             work(connection)
 
-    def apply_all(self, connection: Connection) -> None:
+    def apply_all(self, connection: Connection, played: int = 0) -> None:
         """Play all of it, apart from every other script."""
-        self.apply(connection)
+        self.apply(connection, played)
         for work, item in self.merged:
             (done,) = work(connection, [item])
             if isinstance(done, BaseException):

@@ -1,11 +1,12 @@
 """A thread that serves, in batches, what one event loop submits."""
 
 import asyncio
+import os
 import threading
 import weakref
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from isthmus.errors import ConfigError, IsthmusError, UnavailableError
@@ -65,10 +66,8 @@ class Worker(Generic[Job]):
 
     def kick(self) -> None:
         """Wake the thread, if it sleeps."""
-        try:
+        with suppress(RuntimeError):  # it is awake already
             self._kicked.release()
-        except RuntimeError:
-            pass  # it is awake already
 
     def refuse(self, refusal: IsthmusError) -> None:
         """Take nothing more."""
@@ -84,7 +83,7 @@ class Worker(Generic[Job]):
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not None and not self._loop.is_closed():
             raise ConfigError(
-                "this engine belongs to another event loop; open one in each loop, they share the file"
+                "this engine belongs to another event loop; open one in each, they share the file"
             )
         self._loop = loop
 
@@ -94,15 +93,13 @@ class Worker(Generic[Job]):
         """Resolve the futures, in the loop, and call `then` there."""
         if self._loop is None:
             return
-        try:
+        with suppress(RuntimeError):  # the loop is gone, and all who waited with it
             self._loop.call_soon_threadsafe(_resolve, results, then)
-        except RuntimeError:
-            pass  # the loop is gone, and all who waited with it
 
     def rest(self, seconds: float) -> bool:
-        """Sleep until kicked; return whether it was."""
+        """Sleep until kicked or submitted to; return False if time ran out."""
         self._idle = True
-        kicked = self._kicked.acquire(timeout=seconds)
+        kicked = bool(self._jobs) or self._kicked.acquire(timeout=max(0.0, seconds))
         self._idle = False
         return kicked
 
@@ -114,6 +111,10 @@ class Worker(Generic[Job]):
                 died = UnavailableError(f"the database thread failed: {error!r}")
                 died.__cause__ = error
                 self._fail(batch, died)
+        self.end()
+
+    def end(self) -> None:
+        """Let go of what it works with; the last that the thread does."""
 
     def _take(self) -> list[Job]:
         """Return what waits, as soon as anything does; nothing at the end."""

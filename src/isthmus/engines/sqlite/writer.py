@@ -3,20 +3,28 @@
 import asyncio
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from isthmus.engines.sqlite.connection import OwnConnection, Work, told
+from isthmus.engines.sqlite.address import Address
+from isthmus.engines.sqlite.checkpoints import Checkpoints
+from isthmus.engines.sqlite.connection import (
+    OwnConnection,
+    Work,
+    is_busy,
+    is_partial,
+    is_the_statements,
+    told,
+)
+from isthmus.engines.sqlite.post import Post
 from isthmus.engines.sqlite.script import Script
 from isthmus.engines.sqlite.turn import Turn
 from isthmus.engines.sqlite.worker import Result, Worker
-from isthmus.errors import IsthmusError
+from isthmus.errors import StatementError
 
-__all__ = ["COMMIT", "MERGE", "STEP", "WRITE", "Job", "Writer"]
+__all__ = ["COMMIT", "LOOK", "MERGE", "STEP", "WRITE", "Job", "Writer"]
 
-WRITE, MERGE, STEP, COMMIT = range(4)
+WRITE, MERGE, STEP, COMMIT, LOOK = range(5)
 
 Job = tuple[asyncio.Future[Any], int, Any, Any, bool]
 """Future, kind, its work or script, its item or line, and whether it is lazy."""
@@ -24,9 +32,28 @@ Job = tuple[asyncio.Future[Any], int, Any, Any, bool]
 _HOLD = 0.1
 """Longest time a favoured transaction may hold the writer, in seconds."""
 
+_BUSY_PAUSE = 0.001
+"""Between two attempts to begin while a stranger's transaction is open, in seconds."""
+
+_APART = 16
+"""Groups in which scripts are not fused, after one was refused an item."""
+
 
 class _RefusedItemError(Exception):
     """An item that a script staged was refused among others': play each script apart."""
+
+
+class _EndedError(sqlite3.Error):
+    """A statement rolled back the transaction that all share."""
+
+
+class _Held:
+    """A favoured script that holds the writer: what it asks, and how far it was played."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.played = 0
+        self.until = time.monotonic() + _HOLD
 
 
 class Writer(Worker[Job]):
@@ -41,40 +68,48 @@ class Writer(Worker[Job]):
         self,
         connection: OwnConnection,
         turn: Turn,
+        checkpoints: Checkpoints,
+        post: Post,
         *,
-        path: Path,
-        full: bool,
-        committed: Callable[[set[str]], None],
+        address: Address,
+        committed: Callable[[Iterable[str]], None],
     ) -> None:
-        self._connection, self._turn, self._path = connection, turn, path
+        self._connection, self._turn = connection, turn
+        self._checkpoints, self._post = checkpoints, post
+        self._path, self._busy_timeout = address.path, address.busy_timeout
         self._execute = connection.execute
-        self._full = full
-        self._synced = full
-        self._execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+        self._full = self._synced = address.durability == "disk"
+        self._execute(f"PRAGMA synchronous = {'FULL' if self._full else 'NORMAL'}")
         self._apart = 0
         self._committed = committed
         super().__init__("isthmus-sqlite-writer", serve=self._serve_all, fail=self._fail_all)
 
+    def end(self) -> None:
+        self._checkpoints.close()
+        self._connection.close()
+
     # --- a group
 
     def _serve_all(self, jobs: Sequence[Job]) -> None:
-        favoured = [job for job in jobs if job[1] >= STEP and job[2].patient]
-        plain = [job for job in jobs if job not in favoured] if favoured else jobs
-        if plain:
-            self._attempt(plain)
-        for script in dict.fromkeys(job[2] for job in favoured):
-            self._attempt([job for job in favoured if job[2] is script])
+        alike, others = _sorted(jobs)
+        if alike:
+            self._attempt(alike)
+        for job in others:
+            if job[1] == LOOK:
+                self._look(job[0])
+            else:
+                self._favour(job)
 
     def _attempt(self, jobs: Sequence[Job]) -> None:
         """Commit the jobs together; if the file refuses, each alone or none."""
         try:
             self._group(jobs, fused=self._apart == 0)
         except _RefusedItemError:
-            self._apart = 16
-            self._group(jobs, fused=False)
+            self._apart = _APART
+            self._attempt(jobs)
         except sqlite3.Error as error:
-            if len(jobs) == 1 or not _worth_splitting(error):
-                self._fail_all(jobs, told(error, self._path))
+            if len(jobs) == 1 or not is_partial(error):
+                self._fail_all(jobs, self._told(error))
             else:
                 for job in jobs:
                     self._attempt([job])
@@ -84,8 +119,7 @@ class Writer(Worker[Job]):
         steps = [job for job in jobs if job[1] == STEP]
         kept = [job for job in jobs if job[1] != STEP] if steps else jobs
         with self._turn:
-            self._sync(any(not job[4] for job in kept))
-            self._execute("BEGIN IMMEDIATE")
+            self._begin(lazy=all(job[4] for job in kept))
             try:
                 if steps:
                     self.answer(self._play(steps))
@@ -94,26 +128,98 @@ class Writer(Worker[Job]):
             except BaseException:
                 self._abandon()
                 raise
-        if kept:
-            self._publish(results)
+        self._publish(results)
+
+    def _begin(self, *, lazy: bool) -> None:
+        """Begin; wait for strangers, who don't queue, as often as they may come."""
+        if self._full and self._synced is lazy:
+            self._synced = not lazy
+            self._connection.executescript(f"PRAGMA synchronous = {'NORMAL' if lazy else 'FULL'}")
+        give_up_at = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                self._execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() >= give_up_at:
+                    raise
+                time.sleep(_BUSY_PAUSE)
 
     def _publish(self, results: list[Result]) -> None:
-        woken, self._connection.woken = self._connection.woken, set()
-        self.answer(results, then=(lambda: self._committed(woken)) if woken else None)
+        woken = self._connection.woken
+        if woken:
+            self._connection.woken = set()
+            self.answer(results, then=lambda: self._committed(woken))
+            self._post.send(woken)
+        elif results:
+            self.answer(results)
+        self._checkpoints.note()
 
     def _abandon(self) -> None:
         self._connection.woken = set()
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
-    def _fail_all(self, jobs: Sequence[Job], error: IsthmusError) -> None:
+    def _fail_all(self, jobs: Sequence[Job], error: Exception) -> None:
         self.answer([(job[0], None, _again(error)) for job in jobs])
 
-    def _sync(self, needed: bool) -> None:
-        """Set whether the next commit waits for the disk."""
-        if self._full and needed is not self._synced:
-            self._connection.executescript(f"PRAGMA synchronous = {'FULL' if needed else 'NORMAL'}")
-            self._synced = needed
+    def _look(self, future: asyncio.Future[Any]) -> None:
+        """Answer a number that changes when others commit, and never by our own commits."""
+        try:
+            ((version,),) = self._execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:
+            version = None
+        self.answer([(future, version, None)])
+
+    # --- a favoured transaction
+
+    def _favour(self, job: Job) -> None:
+        """Hold the writer for one unlucky script, while it comes back in time."""
+        held = _Held(job)
+        with self._turn:
+            try:
+                self._begin(lazy=False)
+                committed = self._converse(held)
+                self._execute("COMMIT" if committed else "ROLLBACK")
+                results: list[Result] = [(held.job[0], None, None)] if committed else []
+            except Exception as error:  # noqa: BLE001  whoever asked shall see it
+                self._abandon()
+                results = [(held.job[0], None, self._told(error))]
+        self._publish(results)
+
+    def _converse(self, held: "_Held") -> bool:
+        """Answer line by line; return True once all is applied, False if it stays away."""
+        script: Script = held.job[2]
+        while held.job[1] == STEP:
+            if held.played != len(script.lines):  # its last line was cancelled
+                self._execute("ROLLBACK")
+                self._begin(lazy=False)
+                held.played = 0
+            told = script.ask(self._connection, held.job[3], held.played)
+            held.played = len(script.lines) + 1
+            self.answer([(held.job[0], told, None)])
+            following = self._next_of(script, held.until)
+            if following is None:
+                return False
+            held.job = following
+        script.apply_all(self._connection, held.played)
+        return True
+
+    def _next_of(self, script: Script, until: float) -> Job | None:
+        """Return its next job; others wait aside."""
+        aside: list[Job] = []
+        try:
+            while not script.ended or self._jobs:
+                while self._jobs:
+                    job = self._jobs.popleft()
+                    if job[2] is script:
+                        return job
+                    aside.append(job)
+                if not self.rest(until - time.monotonic()):
+                    return None
+            return None
+        finally:
+            self._jobs.extendleft(reversed(aside))
 
     # --- what is in it
 
@@ -124,7 +230,8 @@ class Writer(Worker[Job]):
         for future, _, script, line, _ in steps:
             try:
                 results.append((future, script.ask(self._connection, line), None))
-            except Exception as error:
+                self._require_transaction()
+            except Exception as error:  # noqa: BLE001  whoever asked shall see it
                 self._survive(error)
                 results.append((future, None, self._told(error)))
             self._execute("ROLLBACK TO step")
@@ -175,7 +282,8 @@ class Writer(Worker[Job]):
         self._execute("SAVEPOINT job")
         try:
             result = work(self._connection)
-        except Exception as error:
+            self._require_transaction()
+        except Exception as error:  # noqa: BLE001  whoever asked shall see it
             self._survive(error)
             self._execute("ROLLBACK TO job")
             self._execute("RELEASE job")
@@ -187,38 +295,29 @@ class Writer(Worker[Job]):
         """Raise what ends the whole group, not just this part of it."""
         if not self._connection.in_transaction:
             raise error
-        if isinstance(error, sqlite3.Error) and _is_the_files(error):
+        if isinstance(error, sqlite3.Error) and not is_the_statements(error):
             raise error
 
+    def _require_transaction(self) -> None:
+        if not self._connection.in_transaction:
+            raise _EndedError(
+                "a statement rolled the whole transaction back, by ON CONFLICT ROLLBACK or "
+                "RAISE(ROLLBACK); let it ABORT instead"
+            )
+
     def _told(self, error: Exception) -> Exception:
+        if isinstance(error, _EndedError):
+            return StatementError(str(error))
         return told(error, self._path) if isinstance(error, sqlite3.Error) else error
 
 
-def _is_the_files(error: sqlite3.Error) -> bool:
-    """Whether the file refused, not the statement."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return code not in {
-        sqlite3.SQLITE_ERROR,
-        sqlite3.SQLITE_CONSTRAINT,
-        sqlite3.SQLITE_MISMATCH,
-        sqlite3.SQLITE_MISUSE,
-        sqlite3.SQLITE_RANGE,
-        sqlite3.SQLITE_TOOBIG,
-    }
+def _sorted(jobs: Sequence[Job]) -> tuple[Sequence[Job], Sequence[Job]]:
+    """Return those that share a commit, and the favoured and looking ones."""
+    others = [job for job in jobs if job[1] >= STEP and (job[1] == LOOK or job[2].patient)]
+    return ([job for job in jobs if job not in others], others) if others else (jobs, others)
 
 
-def _worth_splitting(error: sqlite3.Error) -> bool:
-    """Whether a part of the group may pass where the whole did not."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return code not in {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_READONLY,
-    }
-
-
-def _again(error: IsthmusError) -> IsthmusError:
+def _again(error: Exception) -> Exception:
     """Return an error of its own for each who waits: tracebacks are not shared."""
     copy = type(error)(*error.args)
     copy.__cause__ = error.__cause__

@@ -1,0 +1,138 @@
+"""What a user may hold a transaction of this file with.
+
+SQLAlchemy is never imported here: who passes something of it has done so.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from isthmus.errors import ConfigError, UnsupportedError
+
+__all__ = ["Guest", "guest_of", "require_file"]
+
+T = TypeVar("T")
+
+
+class Guest(Protocol):
+    """A connection, or a session, of the user's."""
+
+    async def run(self, does: Callable[[Any], T]) -> T:
+        """Call `does` with a DB-API connection, where that may be used."""
+        ...
+
+    def is_open(self) -> bool:
+        """Whether its transaction is open, on the connection of the last `run`."""
+        ...
+
+
+class DriverGuest:
+    """A sqlite3.Connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, does: Callable[[Any], T]) -> T:
+        _require_thread(self._connection)
+        _require_transactions(self._connection)
+        return does(self._connection)
+
+    def is_open(self) -> bool:
+        return _in_transaction(self._connection)
+
+
+class AlchemyGuest:
+    """A SQLAlchemy Connection or Session."""
+
+    def __init__(self, subject: Any) -> None:
+        self._subject = subject
+        self._driver: Any = None
+
+    async def run(self, does: Callable[[Any], T]) -> T:
+        return self.run_here(self._subject, does)
+
+    def run_here(self, subject: Any, does: Callable[[Any], T]) -> T:
+        pooled = _begun(subject).connection
+        self._driver = pooled.driver_connection
+        if not hasattr(self._driver, "in_transaction"):
+            raise UnsupportedError(f"{type(self._driver).__name__} is no connection to SQLite")
+        return does(pooled)
+
+    def is_open(self) -> bool:
+        return _in_transaction(self._driver)
+
+
+class AsyncAlchemyGuest(AlchemyGuest):
+    """A SQLAlchemy AsyncConnection or AsyncSession."""
+
+    async def run(self, does: Callable[[Any], T]) -> T:
+        return await self._subject.run_sync(self.run_here, does)
+
+
+def guest_of(subject: object) -> Guest:
+    """Raises: UnsupportedError: It is none of these."""
+    if isinstance(subject, sqlite3.Connection):
+        return DriverGuest(subject)
+    if _is_of("sqlalchemy.ext.asyncio", ("AsyncConnection", "AsyncSession"), subject):
+        return AsyncAlchemyGuest(subject)
+    if _is_of("sqlalchemy.orm", ("Session",), subject):
+        return AlchemyGuest(subject)
+    if _is_of("sqlalchemy", ("Connection",), subject):
+        return AlchemyGuest(subject)
+    raise UnsupportedError(
+        f"{type(subject).__name__} cannot be joined; pass a sqlite3.Connection, or a Connection, "
+        "Session, AsyncConnection or AsyncSession of SQLAlchemy"
+    )
+
+
+def _is_of(module: str, names: tuple[str, ...], subject: object) -> bool:
+    found = sys.modules.get(module)
+    return any(isinstance(subject, getattr(found, name, ())) for name in names)
+
+
+def _begun(subject: Any) -> Any:
+    """Return the SQLAlchemy Connection, in a transaction, so that its commit commits."""
+    if callable(subject.connection):
+        return subject.connection()
+    if not subject.in_transaction():
+        subject.begin()
+    return subject
+
+
+def _in_transaction(connection: Any) -> bool:
+    try:
+        return connection.in_transaction
+    except (sqlite3.Error, ValueError):
+        return False  # closed: it ended
+
+
+def _require_thread(connection: sqlite3.Connection) -> None:
+    try:
+        connection.total_changes  # noqa: B018  it tells whose thread this is
+    except sqlite3.ProgrammingError as error:
+        raise UnsupportedError(f"the connection cannot be joined: {error}") from error
+
+
+def _require_transactions(connection: sqlite3.Connection) -> None:
+    legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", -1)
+    mode = getattr(connection, "autocommit", legacy)
+    autocommit = connection.isolation_level is None if mode == legacy else mode is True
+    if autocommit and not connection.in_transaction:
+        raise ConfigError(
+            "the connection commits every statement by itself; "
+            'execute("BEGIN IMMEDIATE") on it before it is joined'
+        )
+
+
+def require_file(path: Path, driver: Any) -> None:
+    """Raises: UnsupportedError: It is a connection to another file."""
+    cursor = driver.cursor()
+    cursor.execute("PRAGMA database_list")
+    found = next((row[2] for row in cursor.fetchall() if row[1] == "main"), "")
+    if not found or Path(found).resolve() != path:
+        raise UnsupportedError(
+            f"the connection is to {found or 'a database in memory'}, not to {path}; "
+            "only a transaction of the same file can be joined"
+        )
