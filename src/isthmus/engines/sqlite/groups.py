@@ -1,0 +1,210 @@
+"""Groups of readers: where they go on, who is in them, who owns which partition.
+
+A member owns a partition while the row says so, under an epoch that grows with
+every owner. Members note that they are alive; whoever does so finds those who
+did not, and takes what is free up to a fair share. Who owns more than that
+is asked to release it, in its own time.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from isthmus.engines.sqlite.connection import Connection
+from isthmus.engines.sqlite.records import channel_of
+from isthmus.errors import LeaseLostError
+
+__all__ = ["TABLES", "Attendance", "Group", "Holding", "Seat", "share_of"]
+
+TABLES = """
+CREATE TABLE isthmus_group (
+  number INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  generation INTEGER NOT NULL DEFAULT 0, -- grows when somebody should look again
+  UNIQUE (log, name)
+);
+CREATE TABLE isthmus_position (
+  reader INTEGER NOT NULL, -- a group's number
+  partition INTEGER NOT NULL,
+  next INTEGER NOT NULL, -- the offset where the group goes on
+  owner TEXT NOT NULL DEFAULT '',
+  epoch INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (reader, partition)
+) WITHOUT ROWID;
+CREATE TABLE isthmus_member (
+  reader INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  until REAL NOT NULL,
+  span REAL NOT NULL,
+  PRIMARY KEY (reader, name)
+) WITHOUT ROWID;
+"""
+
+_ENTER = "INSERT OR IGNORE INTO isthmus_group (log, name) VALUES (?, ?)"
+_NUMBER = "SELECT number FROM isthmus_group WHERE log = ? AND name = ?"
+_BEGIN = "INSERT OR IGNORE INTO isthmus_position (reader, partition, next) VALUES (?, ?, ?)"
+_SEEK = """
+INSERT INTO isthmus_position (reader, partition, next) VALUES (?1, ?2, ?3)
+ON CONFLICT DO UPDATE SET next = ?3, owner = ''
+"""
+_TURN = "UPDATE isthmus_group SET generation = generation + 1 WHERE number = ?"
+_GENERATION = "SELECT generation FROM isthmus_group WHERE number = ?"
+_CUT = "UPDATE isthmus_member SET until = ?2 + span WHERE reader = ?1 AND until > ?2 + span"
+_BURY = "DELETE FROM isthmus_member WHERE reader = ? AND until <= ? AND name <> ?"
+_ATTEND = """
+INSERT INTO isthmus_member VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT DO UPDATE SET until = ?3, span = ?4
+"""
+_MEMBERS = "SELECT name, until FROM isthmus_member WHERE reader = ?"
+_LEAVE = "DELETE FROM isthmus_member WHERE reader = ? AND name = ?"
+_POSITIONS = "SELECT partition, next, owner, epoch FROM isthmus_position WHERE reader = ?"
+_TAKE = """
+UPDATE isthmus_position SET owner = ?, epoch = epoch + 1 WHERE reader = ? AND partition = ?
+"""
+_RELEASE = """
+UPDATE isthmus_position SET owner = ''
+WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?
+"""
+_COMMIT = """
+UPDATE isthmus_position SET next = ? WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?
+"""
+_OWNED = """
+SELECT 1 FROM isthmus_position WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?
+"""
+
+
+class Group(NamedTuple):
+    """A group's number, and its log."""
+
+    number: int
+    log: int
+
+    @classmethod
+    def enter(cls, db: Connection, log: int, name: str) -> "Group":
+        """Find the group, or found it."""
+        db.execute(_ENTER, (log, name))
+        return cls(db.execute(_NUMBER, (log, name)).fetchone()[0], log)
+
+    def begin(self, db: Connection, positions: Mapping[int, int]) -> None:
+        """Set where the group begins, in partitions that it has no position in."""
+        db.executemany(_BEGIN, [(self.number, *place) for place in positions.items()])
+
+    def seek(self, db: Connection, positions: Mapping[int, int]) -> None:
+        db.executemany(_SEEK, [(self.number, *place) for place in positions.items()])
+        self.turn(db)
+
+    def turn(self, db: Connection) -> None:
+        """Let every member look again at who owns what."""
+        db.execute(_TURN, (self.number,))
+        db.wake(channel_of(self.log))
+
+    def sit(self, db: Connection, member: str, *, session: float, now: float) -> None:
+        """Note that `member` is alive, and bury who was not for its session."""
+        before = self.members(db).keys()
+        db.execute(_CUT, (self.number, now))
+        db.execute(_BURY, (self.number, now, member))
+        db.execute(_ATTEND, (self.number, member, now + session, session))
+        if self.members(db).keys() != before:
+            self.turn(db)
+
+    def members(self, db: Connection) -> dict[str, float]:
+        """Return until when each member counts as alive."""
+        return dict(db.execute(_MEMBERS, (self.number,)).fetchall())
+
+    def generation(self, db: Connection) -> int:
+        return db.execute(_GENERATION, (self.number,)).fetchone()[0]
+
+
+class Seat(NamedTuple):
+    """What a member has, once it has attended."""
+
+    owned: Mapping[int, int]
+    """Partition -> epoch."""
+    revoking: frozenset[int]
+    positions: Mapping[int, int]
+    generation: int
+    due_at: float
+    """When the session of another ends, unless it attends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Note that `member` is alive at `now`; give it what it may have."""
+
+    group: Group
+    member: str
+    session: float
+    now: float
+
+    def __call__(self, db: Connection) -> Seat:
+        self.group.sit(db, self.member, session=self.session, now=self.now)
+        members = self.group.members(db)
+        rows = db.execute(_POSITIONS, (self.group.number,)).fetchall()
+        owners = {partition: owner for partition, _, owner, _ in rows if owner in members}
+        mine = sorted(partition for partition, owner in owners.items() if owner == self.member)
+        share = share_of(self.member, members, owners, partitions=len(rows))
+        free = [partition for partition, *_ in rows if partition not in owners]
+        taken = free[: max(0, share - len(mine))]
+        db.executemany(_TAKE, [(self.member, self.group.number, each) for each in taken])
+        if taken:
+            self.group.turn(db)
+        others = [until for name, until in members.items() if name != self.member]
+        return Seat(
+            owned={p: epoch + (p in taken) for p, _, _, epoch in rows if p in mine or p in taken},
+            revoking=frozenset(mine[share:]),
+            positions={partition: next_ for partition, next_, *_ in rows},
+            generation=self.group.generation(db),
+            due_at=min(others, default=inf),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Partitions as a member owns them: under these epochs, or no longer."""
+
+    group: Group
+    member: str
+    epochs: Mapping[int, int]
+
+    def commit(self, db: Connection, positions: Mapping[int, int]) -> None:
+        self._require(
+            [
+                p
+                for p, next_ in positions.items()
+                if db.execute(_COMMIT, (next_, *self._row(p))).rowcount
+            ],
+            positions,
+        )
+
+    def guard(self, db: Connection) -> None:
+        held = [p for p in self.epochs if db.execute(_OWNED, self._row(p)).fetchone()]
+        self._require(held, self.epochs)
+
+    def release(self, db: Connection) -> None:
+        db.executemany(_RELEASE, [self._row(partition) for partition in self.epochs])
+        self.group.turn(db)
+
+    def leave(self, db: Connection) -> None:
+        db.execute(_LEAVE, (self.group.number, self.member))
+        self.release(db)
+
+    def _row(self, partition: int) -> tuple[int, int, str, int]:
+        return self.group.number, partition, self.member, self.epochs.get(partition, -1)
+
+    def _require(self, held: Sequence[int], wanted: Mapping[int, int]) -> None:
+        if lost := [partition for partition in wanted if partition not in held]:
+            raise LeaseLostError(lost, what="partition")
+
+
+def share_of(
+    member: str, members: Mapping[str, object], owners: Mapping[int, str], *, partitions: int
+) -> int:
+    """Return how many partitions are a fair share: what remains of an even division
+    stays with those who own most, so that nobody gives up more than needed."""
+    each, rest = divmod(partitions, len(members))
+    owns = Counter(owners.values())
+    ranked = sorted(members, key=lambda name: (-owns[name], name))
+    return each + (ranked.index(member) < rest)

@@ -1,0 +1,226 @@
+"""Where the records of logs lie.
+
+A record's id is its partition's number and its offset, `part << 40 | offset`, so
+that a partition is a piece of the one table, in order. Writers commit one after
+the other, so offsets become visible in order too, and no reader passes a gap
+that will be filled.
+
+`version` is NULL for a record that no index needs to find. It is 1, 2, 3 ... in
+versioned logs, and 0 for what compaction has kept as the newest of its key.
+"""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from isthmus.contracts import Record, Versions, partition_of
+from isthmus.engines.sqlite.connection import Connection
+from isthmus.engines.sqlite.packing import pack, unpack
+from isthmus.errors import ConflictError
+from isthmus.message import Message
+
+__all__ = [
+    "OFFSETS",
+    "TABLES",
+    "Append",
+    "Shape",
+    "append",
+    "channel_of",
+    "first_since",
+    "history",
+    "page",
+    "part_of",
+    "record_of",
+]
+
+OFFSETS = 40
+"""Bits of an id that are its offset."""
+
+TABLES = """
+CREATE TABLE isthmus_log (
+  log INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  versioned INTEGER NOT NULL,
+  retention REAL,
+  max_bytes INTEGER,
+  compaction INTEGER NOT NULL
+);
+CREATE TABLE isthmus_partition (
+  part INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  tail INTEGER NOT NULL DEFAULT 0, -- the offset that comes next
+  bytes INTEGER NOT NULL DEFAULT 0, -- of bodies and keys
+  clean INTEGER NOT NULL DEFAULT 0, -- compaction went so far
+  UNIQUE (log, number)
+);
+CREATE TABLE isthmus_record (
+  id INTEGER PRIMARY KEY,
+  at REAL NOT NULL,
+  version INTEGER,
+  message_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  packed BLOB NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX isthmus_record_key ON isthmus_record (id >> 40, key, version)
+  WHERE version IS NOT NULL;
+CREATE INDEX isthmus_record_tombstone ON isthmus_record (id)
+  WHERE version IS NOT NULL AND length(body) = 0;
+CREATE TABLE isthmus_version ( -- of keys whose last records are gone
+  part INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (part, key)
+) WITHOUT ROWID;
+"""
+
+_ADVANCE = """
+UPDATE isthmus_partition SET tail = tail + ?, bytes = bytes + ? WHERE part = ? RETURNING tail
+"""
+_INSERT = "INSERT INTO isthmus_record VALUES (?, ?, ?, ?, ?, ?, ?)"
+_VERSION = """
+SELECT max(
+  ifnull((SELECT max(version) FROM isthmus_record
+    WHERE id >> 40 = ?1 AND key = ?2 AND version IS NOT NULL), 0),
+  ifnull((SELECT version FROM isthmus_version WHERE part = ?1 AND key = ?2), 0))
+"""
+_PAGE = """
+SELECT id, at, ifnull(version, 0), message_id, packed, body FROM isthmus_record
+WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
+"""
+_HISTORY = """
+SELECT id, at, version, message_id, packed, body FROM isthmus_record
+WHERE id >> 40 = ? AND key = ? AND version > ? AND version IS NOT NULL ORDER BY version LIMIT ?
+"""
+_FIRST = "SELECT id, at FROM isthmus_record WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
+
+Row = tuple[int, float, int, str, bytes, bytes]
+"""id, at, version, the message's id, packed, body"""
+
+
+class Shape(NamedTuple):
+    """What of a log never changes."""
+
+    log: int
+    name: str
+    versioned: bool
+    parts: Sequence[int]
+    """The number of each partition's part of the table."""
+
+
+class Append(NamedTuple):
+    """What one call of `append` adds."""
+
+    shape: Shape
+    rows: Sequence[tuple[int, str, str, bytes, bytes]]
+    """part, the message's id, key, packed, body"""
+    expected: Mapping[str, int]
+    at: float
+
+    @classmethod
+    def of(
+        cls, shape: Shape, messages: Sequence[Message], *, expected: Versions, at: float
+    ) -> "Append":
+        rows = [(part_of(shape, m.key), m.id, m.key, pack(m), m.body) for m in messages]
+        return cls(shape, rows, expected or {}, at)
+
+
+def part_of(shape: Shape, key: str) -> int:
+    return shape.parts[partition_of(key, len(shape.parts))]
+
+
+def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | None]:
+    """Add them together, each whole or, if a version differs, not at all."""
+    versions = _Versions(db)
+    rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    answers: list[ConflictError | None] = []
+    for each in appends:
+        answers.append(conflict := versions.conflict(each))
+        if conflict is None:
+            _number(each, versions, rows)
+            db.wake(channel_of(each.shape.log))
+    for part, added in rows.items():
+        _insert(db, part, added)
+    return answers
+
+
+class _Versions(dict[tuple[int, str], int]):
+    """The last version of each key, by part and key; looked up once."""
+
+    def __init__(self, db: Connection) -> None:
+        super().__init__()
+        self._db = db
+
+    def __missing__(self, place: tuple[int, str]) -> int:
+        version: int = self._db.execute(_VERSION, place).fetchone()[0]
+        self[place] = version
+        return version
+
+    def conflict(self, append: Append) -> ConflictError | None:
+        """Return why its expectation does not hold."""
+        for key, version in append.expected.items():
+            if (actual := self[part_of(append.shape, key), key]) != version:
+                subject = f"{append.shape.name}/{key}"
+                return ConflictError(
+                    f"{subject} is at version {actual}, not at {version} as expected",
+                    subject=subject,
+                )
+        return None
+
+
+def _number(append: Append, versions: _Versions, rows: Mapping[int, list[tuple[Any, ...]]]) -> None:
+    """Give each row its version, and put it with the others of its partition."""
+    at, version = append.at, None
+    for part, name, key, packed, body in append.rows:
+        if append.shape.versioned:
+            version = versions[part, key] = versions[part, key] + 1
+        rows[part].append((at, version, name, key, packed, body))
+
+
+def _insert(db: Connection, part: int, rows: Sequence[tuple[Any, ...]]) -> None:
+    size = sum(len(key.encode()) + len(body) for _, _, _, key, _, body in rows)
+    (tail,) = db.execute(_ADVANCE, (len(rows), size, part)).fetchone()
+    ids = itertools.count((part << OFFSETS) + tail - len(rows))
+    db.executemany(_INSERT, ((id_, *row) for id_, row in zip(ids, rows, strict=False)))
+
+
+def page(db: Connection, part: int, *, offset: int, limit: int) -> list[Row]:
+    first = part << OFFSETS
+    return db.execute(_PAGE, (first + max(0, offset), first + _LAST, limit)).fetchall()
+
+
+def history(db: Connection, part: int, key: str, *, after: int, limit: int) -> list[Row]:
+    return db.execute(_HISTORY, (part, key, after, limit)).fetchall()
+
+
+_LAST = (1 << OFFSETS) - 1
+
+
+def record_of(row: Row, number: int) -> Record:
+    """Return the record of partition `number` that lies in this row."""
+    id_, at, version, name, packed, body = row
+    return Record(unpack(name, body, packed), number, id_ & _LAST, at, version)
+
+
+def first_since(db: Connection, part: int, tail: int, moment: float) -> int:
+    """Return the offset of the first record at `moment` or later; `tail` if there is none.
+
+    Records lie in the order of their moments, unless the clock went back.
+    """
+    low, high = part << OFFSETS, (part << OFFSETS) + tail
+    while low < high:
+        middle = (low + high) // 2
+        found = db.execute(_FIRST, (middle, high)).fetchone()
+        if found is None or found[1] >= moment:
+            high = middle
+        else:
+            low = found[0] + 1
+    found = db.execute(_FIRST, (low, (part << OFFSETS) + tail)).fetchone()
+    return found[0] & _LAST if found else tail
+
+
+def channel_of(log: int) -> str:
+    """Return what readers of a log, and members of its groups, listen to."""
+    return f"log:{log}"
