@@ -11,6 +11,8 @@ __all__ = [
     "LeaseLost",
     "MessageBuried",
     "MessageRetried",
+    "WorkerCut",
+    "WorkerFailed",
 ]
 
 
@@ -64,3 +66,16 @@ class ConsumerStalled(Signal, frozen=True, kw_only=True):
 
     address: str
     error: str
+
+
+class WorkerFailed(Signal, frozen=True, kw_only=True):
+    """A worker raised; its process is drained, and ends with the error."""
+
+    name: str
+    error: str
+
+
+class WorkerCut(Signal, frozen=True, kw_only=True):
+    """A worker was not done when the time to drain was over, and was cancelled."""
+
+    name: str
