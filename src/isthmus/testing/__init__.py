@@ -23,15 +23,20 @@ if TYPE_CHECKING:
         StoreConformance,
         TransactionConformance,
     )
+    from isthmus.testing.model import OpenEmpty, log_model, queue_model, store_model
 
 __all__ = [
     "Conformance",
     "EngineConformance",
     "LogConformance",
+    "OpenEmpty",
     "Opening",
     "QueueConformance",
     "StoreConformance",
     "TransactionConformance",
+    "log_model",
+    "queue_model",
+    "store_model",
 ]
 
 _HOMES = {
@@ -44,6 +49,7 @@ _HOMES = {
         "StoreConformance",
         "TransactionConformance",
     ),
+    "isthmus.testing.model": ("OpenEmpty", "log_model", "queue_model", "store_model"),
 }
 
 
