@@ -24,7 +24,8 @@ class Slot:
     message: Message
     sent_at: float
     ready_at: float
-    """When it may be handed out: the end of its delay, or of its lease."""
+    """When it may be handed out: the end of its delay, or of its lease; 0 for
+    at once, so that a clock that steps back holds up nothing."""
     attempt: int = 1
     lapses: int = 0
     receipt: str = ""
@@ -66,7 +67,8 @@ class Subscription:
     # --- sending
 
     def add(self, messages: Iterable[Message], *, delay: float, now: float) -> Undo:
-        slots = [Slot(next(self._count), message, now, now + delay) for message in messages]
+        ready_at = _after(delay, now)
+        slots = [Slot(next(self._count), message, now, ready_at) for message in messages]
         for slot in slots:
             self._put(slot)
         self.changes.note()
@@ -153,7 +155,7 @@ class Subscription:
         if isinstance(outcome, Ack):
             self._drop(slot)
         else:
-            slot.receipt, slot.ready_at = "", now + outcome.delay
+            slot.receipt, slot.ready_at = "", _after(outcome.delay, now)
             slot.attempt += outcome.counted
             slot.message = slot.message.with_headers(outcome.headers)
             self._schedule(slot)
@@ -229,12 +231,16 @@ class Subscription:
         return [_seen(slot, now) for slot in itertools.islice(beyond, limit)]
 
 
+def _after(delay: float, now: float) -> float:
+    return now + delay if delay > 0 else 0.0
+
+
 def _seen(slot: Slot, now: float) -> Waiting:
     return Waiting(
         message=slot.message,
         place=f"{slot.number:016d}",
         sent_at=slot.sent_at,
-        ready_at=slot.ready_at,
+        ready_at=slot.ready_at or slot.sent_at,
         attempt=slot.attempt + slot.has_lapsed(now),
         leased=slot.is_leased(now),
     )

@@ -283,6 +283,22 @@ class SettlingTests(QueueTests):
         await orders.elapse(10)
         assert bodies(await other.take()) == ["a"]
 
+    async def test_what_is_ready_waits_for_no_clock(self, orders: Orders) -> None:
+        await orders.send("a", "b")
+        taker = await orders.taker()
+        await taker.nack(await taker.one())
+        await orders.step_back(1000)
+        assert bodies(await taker.take(2)) == ["a", "b"]
+
+    async def test_what_is_ready_and_ordered_waits_for_no_clock(self, orders: Orders) -> None:
+        await orders.declare_ordered()
+        await orders.send("a", "b", key="k")
+        await orders.step_back(1000)
+        taker = await orders.taker("line")
+        a = await taker.one()
+        await taker.ack(a)
+        assert bodies([a, *await taker.take()]) == ["a", "b"]
+
     # --- draining and closing
 
     async def test_drain_ends_a_waiting_receive(self, orders: Orders) -> None:

@@ -530,7 +530,7 @@ class TransactionTests(DeskTests):
                 lambda: desk.shelf.values("b", tx=tx),
             ]
             for call in refused:
-                with pytest.raises(ConfigError, match="scope"):
+                with pytest.raises(ConfigError, match="memory://"):
                     await call()
         await elsewhere.aclose()
         await taker.ack(delivery)

@@ -93,7 +93,7 @@ class QueueSide(Side):
         seen = await self.queue.browse(topic, subscription, limit=1000)
         lying = [
             (each.message.id, each.message, each.sent_at, each.attempt, each.leased)
-            + ((each.ready_at,) if each.ready_at > now else ())
+            + ((each.ready_at,) if each.ready_at > max(now, each.sent_at) else ())
             for each in seen
         ]
         return (stats.ready, stats.leased, stats.delayed), sorted(lying, key=str)
