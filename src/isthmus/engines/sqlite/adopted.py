@@ -70,7 +70,7 @@ class AdoptedTransaction(Statements):
     def stage_merged(self, work: MergedWork, item: Any) -> Awaitable[Any]:
         return self._do(lambda at: _only(work(at, [item])))
 
-    async def ask(self, work: Work[Any], *, reads: bool) -> Any:  # noqa: ARG002
+    async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:  # noqa: ARG002
         return await self._do(work)
 
     async def _do(self, work: Work[T]) -> T:

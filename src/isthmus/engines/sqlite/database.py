@@ -100,7 +100,7 @@ class Database:
         """Do `work`, which only reads, on the last commit. With `tx` it sees what
         that did by SQL, and must be answered the same when it commits."""
         if tx is not None:
-            return self._mine(tx).ask(work, reads=True)
+            return self._mine(tx).ask(work, reads=True, ours=True)
         future = self._reader.future()
         self._reader.submit((future, work))
         return future
@@ -108,6 +108,7 @@ class Database:
     # --- transactions
 
     def begin(self, *, attempt: int = 1) -> ScriptTransaction:
+        self.require_open()
         return ScriptTransaction(self, patient=attempt > _UNLUCKY)
 
     def adopt(self, connection: object) -> AdoptedTransaction:
@@ -133,11 +134,15 @@ class Database:
         if script.patient:
             self._writer.kick()
 
+    def require_open(self) -> None:
+        if self._closed:
+            raise self._refusal()
+
     def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
         if isinstance(tx, ScriptTransaction | AdoptedTransaction) and tx.scope == self.scope:
             return tx
         raise ConfigError(
-            f"the transaction is of {getattr(tx, 'scope', tx)!r}, this is {self.scope!r}; "
+            f"the transaction has the scope {getattr(tx, 'scope', tx)!r}, this has {self.scope!r}; "
             "only what lies in one database shares a transaction"
         )
 
@@ -156,8 +161,7 @@ class Database:
             return found
         with self._watching():
             while not (found or now >= end):
-                if self._closed:
-                    raise self._refusal()
+                self.require_open()
                 await self.clock.wait(event, max(_SHORTEST_WAIT, min(end, due) - now))
                 event = self._wakes.on(channel)
                 found, due = await probe()

@@ -12,8 +12,17 @@ MergedWork = Callable[[Connection, list[Any]], Sequence[Any]]
 """Does many items in one go; answers each, with an exception where it refused
 one, of which it then must have written nothing."""
 
-Answer = tuple[Any, str]
-"""What a line returned, or the words of the StatementError it met."""
+
+class Refusal(str):
+    """The words of a StatementError: equal words are an equal answer."""
+
+    __slots__ = ("cause",)
+
+    cause: BaseException | None
+
+
+Answer = tuple[Any, Refusal | None]
+"""What a line returned, or how it was refused."""
 
 
 class Script:
@@ -23,7 +32,7 @@ class Script:
     Only the loop changes it, one line at a time.
     """
 
-    __slots__ = ("_seen", "ended", "lines", "merged", "patient", "staged", "wrote")
+    __slots__ = ("_seen", "ended", "lines", "merged", "patient", "sees_ours", "staged", "wrote")
 
     def __init__(self, *, patient: bool) -> None:
         self.lines: list[tuple[Work[Any], Answer]] = []
@@ -31,6 +40,7 @@ class Script:
         self.merged: list[tuple[MergedWork, Any]] = []
         self.patient = patient
         self.wrote = False
+        self.sees_ours = False  # a line depends on tables that staged items change
         self.ended = False
         self._seen = -1
 
@@ -77,6 +87,8 @@ class Script:
 
 def answer(connection: Connection, work: Work[Any]) -> Answer:
     try:
-        return work(connection), ""
+        return work(connection), None
     except StatementError as error:
-        return None, str(error)
+        refusal = Refusal(error)
+        refusal.cause = error.__cause__
+        return None, refusal

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,32 @@ class Statements:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def ask(self, work: Work[Any], *, reads: bool) -> Any:
+    async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
+        """Answer `work`; it `reads` if it changes nothing, `ours` if it may read
+        the tables of the engine, not only the user's."""
         raise NotImplementedError
 
     async def execute(self, sql: str, /, **parameters: Any) -> int:
         require_plain(sql)
-        return await self.ask(lambda at: self._run(at, sql, parameters).rowcount, reads=False)
+        return await self.ask(
+            lambda at: self._run(at, sql, parameters).rowcount, reads=False, ours=_OURS in sql
+        )
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
         require_plain(sql)
         kept = [dict(row) for row in rows]
         if not kept:
             return 0
-        return await self.ask(lambda at: self._run_many(at, sql, kept).rowcount, reads=False)
+        return await self.ask(
+            lambda at: self._run_many(at, sql, kept).rowcount, reads=False, ours=_OURS in sql
+        )
 
     async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
         require_plain(sql)
         names, rows = await self.ask(
-            lambda at: _table(self._run(at, sql, parameters)), reads=only_reads(sql)
+            lambda at: _table(self._run(at, sql, parameters)),
+            reads=only_reads(sql),
+            ours=_OURS in sql,
         )
         return list(map(row_of(names)._make, rows))
 
@@ -50,14 +59,21 @@ class Statements:
     def _run_many(
         self, at: Connection, sql: str, rows: Sequence[Mapping[str, Any]]
     ) -> sqlite3.Cursor:
+        at.execute("SAVEPOINT many")
         try:
-            return at.executemany(sql, rows)
+            done = at.executemany(sql, rows)
         except _REFUSALS as error:
+            with suppress(sqlite3.Error):  # no savepoint is left if the file itself refused
+                at.execute("ROLLBACK TO many")
+                at.execute("RELEASE many")
             raise refused(error, sql, self._path) from error
+        at.execute("RELEASE many")
+        return done
 
 
 _REFUSALS = (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError)
 
+_OURS = "isthmus_"
 _ENDING = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 _ESCAPING = {"PRAGMA", "ATTACH", "DETACH", "VACUUM"}
 _VERB = re.compile(r"(?:\s|;|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*([A-Za-z]*)", re.DOTALL)

@@ -24,6 +24,9 @@ class Player(Protocol):
     @property
     def scope(self) -> str: ...
 
+    def require_open(self) -> None:
+        """Raises: UnavailableError: It was closed."""
+
     def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
         """Play what was answered, and one line more; leave no trace."""
         ...
@@ -59,16 +62,17 @@ class ScriptTransaction(Statements):
         self._open().merged.append((work, item))
         return _STAGED
 
-    async def ask(self, work: Work[Any], *, reads: bool) -> Any:
+    async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
         """Answer `work` now, and again, alike, when this commits."""
         async with self._turn:
             script = self._open()
             told = await self._player.ask(script, work, reads=reads)
             script.lines.append((work, told))
             script.wrote = script.wrote or not reads
+            script.sees_ours = script.sees_ours or ours
         result, refusal = told
-        if refusal:
-            raise StatementError(refusal)
+        if refusal is not None:
+            raise StatementError(refusal) from refusal.cause
         return result
 
     async def commit(self) -> None:
@@ -85,6 +89,7 @@ class ScriptTransaction(Statements):
     def _open(self) -> Script:
         if self._script.ended:
             raise ConfigError("the transaction has ended; a task outlived its handler?")
+        self._player.require_open()
         return self._script
 
     async def __aenter__(self) -> Self:

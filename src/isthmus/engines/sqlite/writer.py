@@ -17,7 +17,7 @@ from isthmus.engines.sqlite.connection import (
     told,
 )
 from isthmus.engines.sqlite.post import Post
-from isthmus.engines.sqlite.script import Script
+from isthmus.engines.sqlite.script import MergedWork, Script
 from isthmus.engines.sqlite.turn import Turn
 from isthmus.engines.sqlite.worker import Result, Worker
 from isthmus.errors import StatementError
@@ -240,25 +240,36 @@ class Writer(Worker[Job]):
 
     def _apply(self, jobs: Sequence[Job], *, fused: bool) -> list[Result]:
         results: list[Result] = []
-        merged: dict[Any, list[tuple[asyncio.Future[Any] | None, Any]]] = {}
+        merged: _Merged = {}
         for future, kind, what, item, _ in jobs:
             if kind == MERGE:
                 merged.setdefault(what, []).append((future, item))
             elif kind == WRITE:
                 results.append((future, *self._isolated(what)))
             else:
-                result, error = self._isolated(what.apply if fused else what.apply_all)
-                results.append((future, result, error))
-                if fused and error is None:
-                    for work, part in what.merged:
-                        merged.setdefault(work, []).append((None, part))
+                if what.sees_ours:
+                    results += self._merge_all(merged)
+                results.append((future, *self._kept(what, merged if fused else None)))
+        return results + self._merge_all(merged)
+
+    def _kept(self, script: Script, merged: "_Merged | None") -> tuple[None, Exception | None]:
+        """Play a script for good; its items join the others' if those are merged at all."""
+        if merged is None:
+            return self._isolated(script.apply_all)
+        done = self._isolated(script.apply)
+        if done[1] is None:
+            for work, item in script.merged:
+                merged.setdefault(work, []).append((None, item))
+        return done
+
+    def _merge_all(self, merged: "_Merged") -> list[Result]:
+        results: list[Result] = []
         for work, parts in merged.items():
             results += self._merge(work, parts)
+        merged.clear()
         return results
 
-    def _merge(
-        self, work: Any, parts: list[tuple[asyncio.Future[Any] | None, Any]]
-    ) -> list[Result]:
+    def _merge(self, work: MergedWork, parts: "_Parts") -> list[Result]:
         items = [item for _, item in parts]
         answers, error = self._isolated(lambda connection: work(connection, items))
         if error is not None:
@@ -278,7 +289,7 @@ class Writer(Worker[Job]):
         answers, error = self._isolated(lambda connection: work(connection, [item]))
         return answers[0] if error is None else error
 
-    def _isolated(self, work: Work[Any]) -> tuple[Any, BaseException | None]:
+    def _isolated(self, work: Work[Any]) -> tuple[Any, Exception | None]:
         self._execute("SAVEPOINT job")
         try:
             result = work(self._connection)
@@ -309,6 +320,12 @@ class Writer(Worker[Job]):
         if isinstance(error, _EndedError):
             return StatementError(str(error))
         return told(error, self._path) if isinstance(error, sqlite3.Error) else error
+
+
+_Parts = list[tuple[asyncio.Future[Any] | None, Any]]
+"""Items, each with the future of who waits for it alone; a script's has none."""
+
+_Merged = dict[MergedWork, _Parts]
 
 
 def _sorted(jobs: Sequence[Job]) -> tuple[Sequence[Job], Sequence[Job]]:
