@@ -72,6 +72,15 @@ class LeaseLostError(IsthmusError):
         super().__init__(f"{what} lost: {', '.join(map(str, lost[:5]))}{'...' * (len(lost) > 5)}")
         self.lost = tuple(lost)
         """The receipts, or partitions, that are no longer the caller's."""
+        self._what = what
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _lease_lost, (self.lost, self._what)
+
+
+def _lease_lost(lost: Sequence[object], what: str) -> LeaseLostError:
+    """Make one again in the process that it was pickled for."""
+    return LeaseLostError(lost, what=what)
 
 
 class UnavailableError(IsthmusError):

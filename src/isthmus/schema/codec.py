@@ -72,6 +72,7 @@ class _Msgspec:
 
     def __init__(self, type_: Any) -> None:
         self._type = type_
+        msgspec.json.schema(type_, schema_hook=_foreign)  # a decoder alone takes any class
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
         self.encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
@@ -80,6 +81,10 @@ class _Msgspec:
 
     def json_schema(self) -> dict[str, Any]:
         return msgspec.json.schema(self._type)
+
+
+def _foreign(type_: Any) -> dict[str, Any]:
+    raise TypeError(f"JSON has no way to write {type_name(type_)}")
 
 
 class _Pydantic:

@@ -21,7 +21,8 @@ def incompatibilities(old: Any, new: Any, *, mode: Mode = "backward") -> list[st
 
     `old` and `new` are a class, a Schema, or a JSON Schema document. "backward": new programs
     read what old ones wrote (consumers are deployed first). "forward": old programs read what
-    new ones write. "full": both. Upcasters are not asked: what they mend is listed too.
+    new ones write. "full": both. Upcasters are not asked: what they mend is listed too. A
+    document tells less than a class: a datetime of any time zone is just a string in it.
     """
     ways: dict[Mode, tuple[tuple[Any, Any, str, str], ...]] = {
         "backward": ((old, new, "old", "new"),),

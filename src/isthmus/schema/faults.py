@@ -26,7 +26,7 @@ def every_fault(type_: Any, body: bytes, error: Exception) -> list[str]:
     """Return "path: what is wrong" for up to MOST faults of `body`, at least the one in `error`."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as malformed:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as malformed:
         return [f"body: {malformed}"]
     return list(islice(_faults(type_, value, "", depth=0), MOST)) or [_told(error, "")]
 

@@ -68,6 +68,6 @@ def instance_of(type_: Any) -> tuple[type, ...]:
     if members := members_of(type_):
         return tuple(kind for member in members for kind in instance_of(member))
     origin: Any = dict if is_typeddict(type_) else get_origin(type_) or type_
-    if not isinstance(origin, type):
+    if not isinstance(origin, type) or origin is Any:
         return (object,)
     return _CONTAINERS.get(origin, (origin,))

@@ -126,7 +126,10 @@ class Schema(Generic[T]):
         value = _object_in(body, label)
         for version in range(label.version, self.version):
             value = self._step(Label(self.name, version), value)
-        return msgspec.json.encode(value)
+        try:
+            return msgspec.json.encode(value)
+        except Exception as error:
+            raise SchemaError(f"the upcasters of {label} return no JSON: {error}") from error
 
     def _refuse_unreadable(self, label: Label) -> None:
         if label.name != self.name:
@@ -160,5 +163,5 @@ def described(value: object) -> str:
 def _object_in(body: bytes, label: Label) -> dict[str, Any]:
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise SchemaError(f"not a {label}: {error}", problems=[f"body: {error}"]) from error
