@@ -128,7 +128,7 @@ def brief(text: str) -> str:
     """Without addresses, which differ in each run, and without the files that types live in."""
     text = re.sub(r"<([\w.]+)[^<>]* at 0x[0-9a-f]+>", r"<\1>", " ".join(text.split()))
     return re.sub(
-        r"\b(?:typing|datetime|(?:collections|asyncio|isthmus)(?:\.[a-z_]\w*)*)\.", "", text
+        r"\b(?:typing|datetime|(?:collections|asyncio|isthmus|pathlib)(?:\.[a-z_]\w*)*)\.", "", text
     )
 
 
