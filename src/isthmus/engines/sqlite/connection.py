@@ -50,7 +50,8 @@ of which the last run counts. It neither begins nor ends transactions."""
 class OwnConnection(sqlite3.Connection):
     """A connection that this engine opened."""
 
-    woken: set[str]
+    woken: list[str]
+    """Channels, as they were noted since the last commit."""
 
     @classmethod
     def open(cls, path: Path, *, busy_timeout: float, writes: bool) -> "OwnConnection":
@@ -62,14 +63,14 @@ class OwnConnection(sqlite3.Connection):
             cached_statements=512,
             factory=cls,
         )
-        own.woken = set()
+        own.woken = []
         for pragma in _PRAGMAS:
             own.execute(f"PRAGMA {pragma}")
         own.execute(f"PRAGMA query_only = {'off' if writes else 'on'}")
         return own
 
     def wake(self, channel: str) -> None:
-        self.woken.add(channel)
+        self.woken.append(channel)
 
 
 _PRAGMAS = (

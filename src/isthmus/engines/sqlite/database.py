@@ -12,6 +12,7 @@ from isthmus.engines.sqlite.adopted import AdoptedTransaction
 from isthmus.engines.sqlite.checkpoints import Checkpoints
 from isthmus.engines.sqlite.connection import Connection, OwnConnection, Work
 from isthmus.engines.sqlite.guest import guest_of
+from isthmus.engines.sqlite.home import Home
 from isthmus.engines.sqlite.post import Post
 from isthmus.engines.sqlite.reader import Reader
 from isthmus.engines.sqlite.schema import prepare
@@ -41,6 +42,7 @@ class Database:
         self.durability: Durability = address.durability
         self.scope = f"sqlite:///{address.path}"
         self._closed = False
+        self._home = Home()
         self._wakes = Wakes()
         self._post = Post(address.path)
         self._watch = Watch(look=self._look, changed=self._wakes.wake_all)
@@ -50,11 +52,16 @@ class Database:
             self._turn,
             Checkpoints(address.path, busy_timeout=address.busy_timeout),
             self._post,
+            home=self._home,
             address=address,
             committed=self._woken,
         )
-        self._reader = Reader("reader", _open(address, writes=False), path=address.path)
-        self._fetcher = Reader("fetcher", _open(address, writes=False), path=address.path)
+        self._reader = self._reading("reader", address)
+        self._fetcher = self._reading("fetcher", address)
+
+    def _reading(self, name: str, address: Address) -> Reader:
+        connection = _open(address, writes=False)
+        return Reader(name, connection, home=self._home, path=address.path)
 
     @classmethod
     async def open(cls, address: Address, *, clock: Clock, tables: Sequence[str]) -> "Database":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.engines.sqlite.connection import OwnConnection, Work, told
+from isthmus.engines.sqlite.home import Home
 from isthmus.engines.sqlite.worker import Worker
 from isthmus.errors import IsthmusError
 
@@ -18,9 +19,11 @@ Job = tuple[asyncio.Future[Any], Work[Any]]
 class Reader(Worker[Job]):
     """Works that wait together see one snapshot, which is let go at once."""
 
-    def __init__(self, name: str, connection: OwnConnection, *, path: Path) -> None:
+    def __init__(self, name: str, connection: OwnConnection, *, home: Home, path: Path) -> None:
         self._connection, self._path = connection, path
-        super().__init__(f"isthmus-sqlite-{name}", serve=self._serve_all, fail=self._fail_all)
+        super().__init__(
+            f"isthmus-sqlite-{name}", home=home, serve=self._serve_all, fail=self._fail_all
+        )
 
     def end(self) -> None:
         self._connection.close()

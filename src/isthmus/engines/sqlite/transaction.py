@@ -36,7 +36,7 @@ class Player(Protocol):
         ...
 
     def forget(self, script: Script) -> None:
-        """It was rolled back."""
+        """It ended, and nothing of it is to be kept."""
 
 
 class ScriptTransaction(Statements):
@@ -81,6 +81,8 @@ class ScriptTransaction(Statements):
             script.ended = True
         if script.changes:
             await self._player.commit(script)
+        else:
+            self._player.forget(script)
 
     async def rollback(self) -> None:
         self._script.ended = True

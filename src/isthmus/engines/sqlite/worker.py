@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from isthmus.engines.sqlite.home import Home
 from isthmus.errors import ConfigError, IsthmusError, UnavailableError
 
 __all__ = ["Result", "Worker"]
@@ -31,17 +32,17 @@ class Worker(Generic[Job]):
         self,
         name: str,
         *,
+        home: Home,
         serve: Callable[[Sequence[Job]], None],
         fail: Callable[[Sequence[Job], IsthmusError], None],
     ) -> None:
-        self._serve, self._fail = serve, fail
+        self._home, self._serve, self._fail = home, serve, fail
         self._jobs: deque[Job] = deque()
         self._kicked = threading.Lock()
         self._kicked.acquire()
         self._idle = True
         self._closing = False
         self._refusal: IsthmusError | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         _workers.add(self)
         self._thread.start()
@@ -49,11 +50,8 @@ class Worker(Generic[Job]):
     # --- the loop's side
 
     def future(self) -> asyncio.Future[Any]:
-        """Return a future of the one loop that this serves."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._bind(loop)
-        return loop.create_future()
+        """Return a future, for the next job."""
+        return self._home.future()
 
     def submit(self, job: Job) -> None:
         if self._refusal is not None:
@@ -61,8 +59,7 @@ class Worker(Generic[Job]):
         self._jobs.append(job)
         if self._idle:
             self._idle = False
-            assert self._loop is not None
-            self._loop.call_soon(self.kick)
+            self._home.soon(self.kick)
 
     def kick(self) -> None:
         """Wake the thread, if it sleeps."""
@@ -80,21 +77,11 @@ class Worker(Generic[Job]):
         self.kick()
         await asyncio.to_thread(self._thread.join)
 
-    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            raise ConfigError(
-                "this engine belongs to another event loop; open one in each, they share the file"
-            )
-        self._loop = loop
-
     # --- the thread's side
 
     def answer(self, results: Sequence[Result], then: Callable[[], None] | None = None) -> None:
         """Resolve the futures, in the loop, and call `then` there."""
-        if self._loop is None:
-            return
-        with suppress(RuntimeError):  # the loop is gone, and all who waited with it
-            self._loop.call_soon_threadsafe(_resolve, results, then)
+        self._home.call(_resolve, results, then)
 
     def rest(self, seconds: float) -> bool:
         """Sleep until kicked or submitted to; return False if time ran out."""

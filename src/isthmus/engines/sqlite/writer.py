@@ -16,6 +16,7 @@ from isthmus.engines.sqlite.connection import (
     is_the_statements,
     told,
 )
+from isthmus.engines.sqlite.home import Home
 from isthmus.engines.sqlite.post import Post
 from isthmus.engines.sqlite.script import MergedWork, Script
 from isthmus.engines.sqlite.turn import Turn
@@ -71,6 +72,7 @@ class Writer(Worker[Job]):
         checkpoints: Checkpoints,
         post: Post,
         *,
+        home: Home,
         address: Address,
         committed: Callable[[Iterable[str]], None],
     ) -> None:
@@ -82,7 +84,9 @@ class Writer(Worker[Job]):
         self._execute(f"PRAGMA synchronous = {'FULL' if self._full else 'NORMAL'}")
         self._apart = 0
         self._committed = committed
-        super().__init__("isthmus-sqlite-writer", serve=self._serve_all, fail=self._fail_all)
+        super().__init__(
+            "isthmus-sqlite-writer", home=home, serve=self._serve_all, fail=self._fail_all
+        )
 
     def end(self) -> None:
         self._checkpoints.close()
@@ -146,9 +150,8 @@ class Writer(Worker[Job]):
                 time.sleep(_BUSY_PAUSE)
 
     def _publish(self, results: list[Result]) -> None:
-        woken = self._connection.woken
-        if woken:
-            self._connection.woken = set()
+        if self._connection.woken:
+            woken, self._connection.woken = set(self._connection.woken), []
             self.answer(results, then=lambda: self._committed(woken))
             self._post.send(woken)
         elif results:
@@ -156,7 +159,7 @@ class Writer(Worker[Job]):
         self._checkpoints.note()
 
     def _abandon(self) -> None:
-        self._connection.woken = set()
+        self._connection.woken = []
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
@@ -291,11 +294,13 @@ class Writer(Worker[Job]):
 
     def _isolated(self, work: Work[Any]) -> tuple[Any, Exception | None]:
         self._execute("SAVEPOINT job")
+        woken = len(self._connection.woken)
         try:
             result = work(self._connection)
             self._require_transaction()
         except Exception as error:  # noqa: BLE001  whoever asked shall see it
             self._survive(error)
+            del self._connection.woken[woken:]
             self._execute("ROLLBACK TO job")
             self._execute("RELEASE job")
             return None, self._told(error)
