@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import msgspec
 
@@ -18,6 +18,7 @@ from isthmus.contracts import Transaction
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.model import Model
+from isthmus.handling.options import HandlerWords
 from isthmus.handling.unit import joined, transaction
 from isthmus.settings import Settings
 from isthmus.signals import Signals
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from isthmus.handling.runtime import Runtime
+    from isthmus.handling.schedules import CatchUp
     from isthmus.handling.trial import Trial
     from isthmus.messaging import Keeping, Queue, Topic
+    from isthmus.streams import Stream
 
 __all__ = ["App", "Module"]
 
@@ -126,6 +129,63 @@ class Module:
 
         return route(self.declarations, method, path, status=status, body_limit=body_limit)
 
+    def stream(
+        self,
+        name: str,
+        payload: type[T],
+        *,
+        key: "Callable[[T], str] | str | None" = None,
+        partitions: int = 8,
+        retention: Span | None = None,
+        max_bytes: int | None = None,
+        compaction: bool = False,
+    ) -> "Stream[T]":
+        """Declare a stream: an ordered log of records, read by groups at their own
+        pace, from any place, as long as `retention` (and `max_bytes` a partition)
+        keeps them. Records of one `key` keep their order; with `compaction` only the
+        newest of each key need be kept.
+        """
+        from isthmus.streams import Stream
+
+        return Stream(
+            name,
+            payload,
+            self.declarations,
+            key=key,
+            partitions=partitions,
+            retention=retention,
+            max_bytes=max_bytes,
+            compaction=compaction,
+        )
+
+    def schedule(
+        self,
+        name: str,
+        *,
+        every: Span | None = None,
+        cron: str | None = None,
+        timezone: str = "UTC",
+        catch_up: "CatchUp" = "latest",
+        **options: Unpack[HandlerWords],
+    ) -> Callable[[Function], Function]:
+        """Have a function run at every due moment, once across all processes.
+
+        `every` so many seconds, or by `cron` ("0 3 * * *") in a time zone. Moments
+        that were missed while nothing ran are one run ("latest"), one run each
+        ("all") or none ("none").
+        """
+        from isthmus.handling.schedules import schedule
+
+        return schedule(
+            self.declarations,
+            name,
+            every=every,
+            cron=cron,
+            timezone=timezone,
+            catch_up=catch_up,
+            **options,
+        )
+
     # --- what handlers stand on -------------------------------------------------------------
 
     def middleware(self, function: Function) -> Function:
@@ -133,6 +193,17 @@ class Module:
         declared is outermost."""
         self.declarations.middleware.append(function)
         return function
+
+    def resource(self, function: Function) -> Function:
+        """Have the value that `function` gives, opened once with the App, given to every
+        handler with a parameter of its type. An (async) generator is closed at the end.
+
+            @app.resource
+            async def http() -> AsyncIterator[ClientSession]: ...
+        """
+        from isthmus.handling.resources import resource
+
+        return resource(self.declarations, function)
 
     def migrations(self, folder: str | Path) -> None:
         """Apply the .sql files of `folder` when the App opens, each once, in the order
@@ -192,7 +263,7 @@ class App(Module):
         """
         from isthmus.handling.opening import opened
 
-        settings = self._chosen_settings()
+        settings = self.settings
         async with AsyncExitStack() as stack:
             host = await stack.enter_async_context(
                 opened(self.name, self.declarations, settings, self._clock, self.signals)
@@ -271,7 +342,9 @@ class App(Module):
         """Return all that is declared, as frozen records in the order of declaration."""
         return self.declarations.model
 
-    def _chosen_settings(self) -> Settings:
+    @property
+    def settings(self) -> Settings:
+        """What holds here: `configure` over arguments over environment and pyproject.toml."""
         settings = self._settings or Settings.load()
         engine, store = self._urls
         engine = engine or settings.engine or f"sqlite:///{self.name}.db"

@@ -1,12 +1,11 @@
 """What a topic and its subscriptions promise, on memory and virtual time."""
 
-import asyncio
-
 import msgspec
 import pytest
 
 from isthmus import App, ConfigError, Message, Retry
 from isthmus import schema as named
+from isthmus.handling.housekeeping import Ephemeral
 
 
 @named("test.placed", version=1)
@@ -171,26 +170,14 @@ async def test_a_listener_sees_what_is_published_while_it_listens(app: App) -> N
 
 async def test_a_listener_that_died_is_swept_away(app: App) -> None:
     placed = app.topic("placed", Placed)
-
-    async def listen() -> None:
-        async with placed.listen() as events:
-            async for _ in events:
-                pass
-
     async with app.test() as t:
-        listener = asyncio.create_task(listen())
-        await t.settle()
-        before = len(await t.host.queue.subscriptions())
-        t.host.queue.undeclare, undeclare = _nothing, t.host.queue.undeclare  # pyright: ignore
-        listener.cancel()
-        await t.settle()
-        t.host.queue.undeclare = undeclare  # pyright: ignore
-        assert len(await t.host.queue.subscriptions()) == before
-        await t.advance(200)
-        assert len(await t.host.queue.subscriptions()) == before - 1
-
-
-async def _nothing(topic: str, subscription: str) -> None: ...
+        await Ephemeral(t.host).register("placed", "listener-dead", ttl=60)
+        await t.host.queue.declare("placed", "listener-dead")
+        async with placed.listen():
+            await t.advance(200)
+            left = {name for _, name in await t.host.queue.subscriptions()}
+    assert "listener-dead" not in left
+    assert len(left) == 2
 
 
 async def test_an_unknown_subscription_names_the_known(app: App) -> None:

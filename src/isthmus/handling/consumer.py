@@ -56,9 +56,9 @@ class Consumer:
         return not self._gate.is_set()
 
     @property
-    def busy(self) -> bool:
-        """Whether anything taken is not settled yet."""
-        return self._session is not None and self._session.busy
+    def in_hand(self) -> Sequence[str]:
+        """The receipts of what is taken and not settled yet."""
+        return () if self._session is None else self._session.in_hand
 
     async def run(self, host: Host) -> None:
         """Consume until drained; what was begun is settled when it returns."""
@@ -170,8 +170,8 @@ class _Session:
             await self._give_back(self._pool.abandon())
 
     @property
-    def busy(self) -> bool:
-        return any(True for _ in self._held())
+    def in_hand(self) -> Sequence[str]:
+        return [delivery.receipt for delivery in self._held()]
 
     async def end(self) -> None:
         """Take no more; `run` returns once what was begun is settled."""
@@ -199,8 +199,10 @@ class _Session:
         return await self._receiver.receive(room, wait=self._options.lease)
 
     async def _work(self, batch: Sequence[Delivery]) -> None:
-        await self._attempts.attempt(batch)
-        self._sift.forget(batch)
+        try:
+            await self._attempts.attempt(batch)
+        finally:
+            self._sift.forget(batch)
 
     async def _stall(self, error: Exception) -> None:
         self._host.signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))

@@ -13,6 +13,8 @@ from isthmus.handling.host import Host
 __all__ = ["Pace"]
 
 SPACE = "pace"
+TINY = 1e-9
+"""What rounding may have taken from a token."""
 
 
 class _Bucket(msgspec.Struct, array_like=True):
@@ -44,12 +46,12 @@ class Pace:
     async def _take(self, most: int, rate: float) -> tuple[int, float]:
         entry = (await self._store.get(SPACE, [self._address])).get(self._address)
         level, now = self._level(entry, rate), self._clock.now()
-        taken = min(most, int(level))
+        taken = min(most, int(level + TINY))
         if taken:
             value = msgspec.msgpack.encode(_Bucket(level - taken, now))
             version = entry.version if entry else 0
             await self._store.put(SPACE, [Put(self._address, value, version)])
-        return taken, (1.0 - level) / rate
+        return taken, max(0.001, (1.0 - level) / rate)
 
     def _level(self, entry: Entry | None, rate: float) -> float:
         if entry is None:

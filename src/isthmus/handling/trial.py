@@ -10,11 +10,10 @@
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from isthmus.clock import ManualClock, Span, seconds
 from isthmus.contracts import Ack, Receiver
-from isthmus.handling.consumer import Consumer
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.opening import opened
@@ -24,15 +23,23 @@ from isthmus.schema import Schema
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
-__all__ = ["Trial"]
+__all__ = ["Handling", "Trial"]
 
 T = TypeVar("T", covariant=True)
 
 WITNESS = "isthmus-trial"
 """The subscription that sees everything sent."""
 
-QUIET = 40
+QUIET = 60
 """Turns of the loop in which nothing may stir before a trial counts as settled."""
+
+
+@runtime_checkable
+class Handling(Protocol):
+    """A worker that tells what it has in hand."""
+
+    @property
+    def in_hand(self) -> Sequence[object]: ...
 
 
 class _Sendable(Protocol[T]):
@@ -82,10 +89,12 @@ class Trial:
 
     async def settle(self) -> None:
         """Let everything happen that can happen now."""
-        quiet = 0
+        quiet, before = 0, None
         while quiet < QUIET:
             await asyncio.sleep(0)
-            quiet = 0 if self._busy else quiet + 1
+            now = self._in_hand()
+            quiet = quiet + 1 if now == before else 0
+            before = now
         for topic, witness in self._witnesses.items():
             seen = await witness.receive(1_000_000, wait=0.0)
             await witness.settle([Ack(delivery.receipt) for delivery in seen])
@@ -105,10 +114,10 @@ class Trial:
         """Return the same as messages, with their ids, keys and headers."""
         return self._sent[to.name]
 
-    @property
-    def _busy(self) -> bool:
+    def _in_hand(self) -> Sequence[object]:
+        """What is being handled: as long as it changes, something stirs."""
         workers = self._declared.workers
-        return any(isinstance(worker, Consumer) and worker.busy for worker in workers)
+        return [worker.in_hand for worker in workers if isinstance(worker, Handling)]
 
     async def _witness(self, topic: str) -> Receiver:
         await self.host.queue.declare(topic, WITNESS)

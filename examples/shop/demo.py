@@ -1,0 +1,78 @@
+"""The demonstration: real processes, real orders, two workers killed, nothing lost.
+
+    make demo        or: python examples/shop/demo.py [--orders 2000] [--keep]
+
+Starts the shop (three worker processes), a payment and a mail service, sends the
+orders over HTTP, kills a worker with SIGKILL twice meanwhile, waits until all is
+settled, and prints what came of it. Exits 1 if a number does not add up.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from customers import Basket, send
+from outcome import Outcome, observe
+from processes import Shop
+from progress import Progress
+
+HERE = Path(__file__).parent
+KILLS = (0.3, 0.6)
+"""How much of the orders are sent when a worker is killed."""
+
+
+async def demonstrate(orders: int, folder: Path) -> Outcome:
+    """Run the whole story once; return what came of it."""
+    basket = Basket(orders)
+    async with Shop(folder) as shop:
+        began = time.monotonic()
+        with Progress("orders sent", len(basket.requests)) as sent:
+            killer = asyncio.create_task(kill_workers(shop, sent))
+            answers = await send(basket, shop.url, concurrency=32, sent=sent.step)
+            await killer
+        took = time.monotonic() - began
+        outcome = await observe(shop, basket, answers, took, began)
+    return outcome
+
+
+async def kill_workers(shop: Shop, sent: Progress) -> None:
+    """Kill one worker, as a power cut would, each time the mark is reached."""
+    for share in KILLS:
+        await sent.reached(share)
+        pid = shop.kill_a_worker()
+        sent.note(f"killed worker {pid} with SIGKILL")
+
+
+async def keep(folder: Path) -> None:
+    """Run the shop until Ctrl-C."""
+    async with Shop(folder) as shop:
+        print(f"the shop takes orders at {shop.url}; Ctrl-C ends it")
+        print(
+            f"  curl -d '{{\"id\":\"1\",\"account\":\"me\",\"sku\":\"lamp\",\"total\":100}}' {shop.url}"
+        )
+        print(f"  isthmus queues --engine {shop.engine}")
+        await shop.ended()
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--orders", type=int, default=2000, help="good orders to send")
+    parser.add_argument("--keep", action="store_true", help="only run the shop, until Ctrl-C")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="isthmus-shop-") as folder:
+        if chosen.keep:
+            asyncio.run(keep(Path(folder)))
+            return
+        outcome = asyncio.run(demonstrate(chosen.orders, Path(folder)))
+    print(outcome.table())
+    sys.exit(0 if outcome.adds_up else 1)
+
+
+if __name__ == "__main__":
+    os.chdir(HERE)
+    main()
