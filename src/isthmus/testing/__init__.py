@@ -13,6 +13,8 @@ The test classes need pytest, the models hypothesis too: `pip install
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from isthmus.testing.chaos import Chaos, Chaotic, Fault
+
 if TYPE_CHECKING:
     from isthmus.testing.conformance import (
         Conformance,
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
     from isthmus.testing.model import OpenEmpty, log_model, queue_model, store_model
 
 __all__ = [
+    "Chaos",
+    "Chaotic",
     "Conformance",
     "EngineConformance",
+    "Fault",
     "LogConformance",
     "OpenEmpty",
     "Opening",

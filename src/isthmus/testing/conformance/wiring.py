@@ -103,12 +103,16 @@ class Conformance:
         """The engine's clock: a ManualClock, if it can live on one."""
         return ManualClock()
 
+    async def open(self, url: str, clock: Clock) -> Engine:
+        """How the engine is opened; override it to wrap what `connect` gives."""
+        return await connect(url, clock=clock)
+
     @pytest_asyncio.fixture
     async def opening(self, url: str, clock: Clock) -> AsyncIterator[Opening]:
         async with AsyncExitStack() as opened:
 
             async def open_once_more() -> Engine:
-                engine = await connect(url, clock=clock)
+                engine = await self.open(url, clock)
                 opened.push_async_callback(engine.aclose)
                 return engine
 
