@@ -87,9 +87,11 @@ class Pool(Generic[T]):
         for _ in range(min(wanted, self._concurrency - len(self.slots))):
             self._open_slot()
 
-    def discard(self, is_gone: Callable[[T], bool]) -> None:
-        """Forget what is ready and `is_gone`: it is another's now."""
+    def discard(self, is_gone: Callable[[T], bool]) -> Sequence[T]:
+        """Forget what is ready and `is_gone`, as it is another's now; return it."""
+        gone = [item for item in self._ready if is_gone(item)]
         self._ready = deque(item for item in self._ready if not is_gone(item))
+        return gone
 
     def take_back(self) -> Sequence[T]:
         """Return what no slot has begun, to be given back."""

@@ -1,0 +1,237 @@
+"""One attempt at a record, or at a batch: handled and committed, or failed."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+
+import msgspec
+
+from isthmus.contracts import Nack, Record
+from isthmus.errors import ConflictError, IsthmusError, LeaseLostError, TimedOutError
+from isthmus.handling.facts import (
+    DuplicateSkipped,
+    HandlerConflicted,
+    HandlerSucceeded,
+    HandlerTimedOut,
+)
+from isthmus.handling.handler import Failed, Invoke
+from isthmus.handling.host import Host
+from isthmus.handling.unit import PATIENCE, Unit, current
+from isthmus.streams.desk import Desk, GroupStoppedError
+from isthmus.streams.lanes import Run
+from isthmus.streams.notes import Notes
+from isthmus.streams.options import GroupOptions
+from isthmus.streams.parking import Parking
+from isthmus.streams.place import Place
+from isthmus.streams.positions import Positions
+
+__all__ = ["Attempts"]
+
+
+class Attempts:
+    """How the records of one member are handled.
+
+    Once `ended` is set, nothing is tried again. `broken` is called when it is not
+    known whether something was written, so that all has to be read again; `stopped`
+    when a record failed for good and `on_error` is "stop".
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        of: Place,
+        options: GroupOptions,
+        invoke: Invoke,
+        *,
+        positions: Positions,
+        parking: Parking,
+        notes: Notes,
+        desk: Desk,
+        ended: asyncio.Event,
+        broken: Callable[[Exception], None],
+        stopped: Callable[[Exception], None],
+    ) -> None:
+        self._of, self._timeout, self._invoke = of, options.timeout, invoke
+        self._store, self._signals, self._clock = host.store, host.signals, host.clock
+        self._positions, self._parking, self._notes, self._desk = positions, parking, notes, desk
+        self._ended, self._broken, self._stopped = ended, broken, stopped
+
+    async def attempt(self, run: Run) -> None:
+        """Handle `run`; whatever comes of it, it is done, parked, given up, or it
+        will be read again by whoever has the partition then."""
+        try:
+            await self._attempt(run, run.records)
+        except IsthmusError as error:
+            self._give_up(run, error)
+
+    async def too_late(self, run: Run) -> None:
+        """Fail a run that was cut because it took too long, record by record."""
+        error = TimedOutError(
+            f"the handler of {self._of.address!r} did not return in {self._timeout:g} s; "
+            "give it a larger timeout=, or less to do"
+        )
+        try:
+            for record in run.records:
+                self._tell_late(record)
+                await self._fail(run, record, error, attempt=1)
+        except IsthmusError as failed:
+            self._give_up(run, failed)
+
+    async def bury(self, run: Run, reason: str) -> None:
+        """Give the records of `run` up without an attempt."""
+        try:
+            for record in run.records:
+                await self._desk.bury(record, run.progress, reason)
+                self._positions.finished(run.progress, (record.offset,), noted=True)
+        except IsthmusError as error:
+            self._give_up(run, error)
+
+    async def _attempt(self, run: Run, records: Sequence[Record], *, attempt: int = 1) -> None:
+        for conflicts in range(1, PATIENCE + 1):
+            direct, followers = await self._parking.sort(records)
+            unit = Unit(self._store, conflicts, direct)
+            current.set(unit)
+            try:
+                failed = await self._handle(run, direct)
+                if not isinstance(failed, Exception):
+                    return await self._complete(run, unit, direct, followers, failed, attempt)
+            except ConflictError as error:
+                await _undo(unit)
+                if self._notes.refused(error):
+                    return await self._done_before(run, records)
+                self._tell_conflict(records)
+                failed = error
+                if conflicts < PATIENCE:
+                    continue
+            except BaseException:
+                await _undo(unit)
+                raise
+            await _undo(unit)
+            return await self._fail_all(run, records, failed, attempt)
+
+    async def _handle(self, run: Run, records: Sequence[Record]) -> Failed | Exception | None:
+        """Call the handler; return what failed: all with one error, some, or nothing."""
+        if not records:
+            return None
+        run.since = self._clock.now()
+        try:
+            failed = await self._invoke([record.message for record in records])
+        except ConflictError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the user's, and dealt with as a value
+            return error
+        finally:
+            run.since = None
+        return _overtaken(records, failed) if failed else None
+
+    async def _complete(
+        self,
+        run: Run,
+        unit: Unit,
+        direct: Sequence[Record],
+        followers: Sequence[Record],
+        failed: Failed | None,
+        attempt: int,
+    ) -> None:
+        done = [r for i, r in enumerate(direct) if i not in failed] if failed else direct
+        if unit.tx is None and not followers:
+            self._positions.finished(run.progress, _offsets(done))
+        else:
+            tx = unit.begin()
+            if followers:
+                await self._parking.follow(followers, tx=tx)
+            await self._positions.commit(tx, run.progress, _offsets(done, followers))
+        if self._signals.active:
+            self._tell_success(done, attempt)
+        for index, error in (failed or {}).items():
+            await self._fail(run, direct[index], error, attempt=attempt)
+
+    async def _fail_all(
+        self, run: Run, records: Sequence[Record], error: Exception, attempt: int
+    ) -> None:
+        """Fail a record; take a batch apart first, to find which of it fails."""
+        if len(records) == 1:
+            return await self._fail(run, records[0], error, attempt=attempt)
+        for record in records:
+            await self._attempt(run, [record])
+
+    async def _fail(self, run: Run, record: Record, error: Exception, *, attempt: int) -> None:
+        try:
+            again = await self._desk.fail(record, run.progress, error, attempt=attempt)
+        except ConflictError as conflict:
+            if self._notes.refused(conflict):
+                return await self._done_before(run, [record])
+            raise
+        if again is None:
+            return self._positions.finished(run.progress, (record.offset,), noted=True)
+        await self._again(run, record, again, attempt)
+
+    async def _again(self, run: Run, record: Record, how: Nack, attempt: int) -> None:
+        """Try once more where it is, unless the time has come to leave it to others."""
+        if await self._clock.wait(self._ended, how.delay):
+            return
+        message = record.message.with_headers(how.headers)
+        once_more = msgspec.structs.replace(record, message=message)
+        await self._attempt(run, [once_more], attempt=attempt + how.counted)
+
+    async def _done_before(self, run: Run, records: Sequence[Record]) -> None:
+        """A former owner was first with some of these; find out with which."""
+        if len(records) > 1:
+            for record in records:
+                await self._attempt(run, [record])
+            return
+        await self._parking.load()  # maybe it was parked
+        self._positions.finished(run.progress, _offsets(records), noted=True)
+        if self._signals.active:
+            message = records[0].message.id
+            self._signals.emit(DuplicateSkipped(address=self._of.address, message=message))
+
+    def _give_up(self, run: Run, error: IsthmusError) -> None:
+        if isinstance(error, LeaseLostError):
+            run.progress.lost = True
+        elif isinstance(error, GroupStoppedError):
+            self._stopped(error)
+        else:
+            self._broken(error)
+
+    def _tell_conflict(self, records: Sequence[Record]) -> None:
+        if self._signals.active:
+            for record in records:
+                message = record.message.id
+                self._signals.emit(HandlerConflicted(address=self._of.address, message=message))
+
+    def _tell_late(self, record: Record) -> None:
+        message = record.message.id
+        self._signals.emit(
+            HandlerTimedOut(address=self._of.address, message=message, timeout=self._timeout)
+        )
+
+    def _tell_success(self, records: Sequence[Record], attempt: int) -> None:
+        for record in records:
+            self._signals.emit(
+                HandlerSucceeded(
+                    address=self._of.address, message=record.message.id, attempt=attempt
+                )
+            )
+
+
+def _offsets(*records: Sequence[Record]) -> Collection[int]:
+    if len(records) == 1 and len(records[0]) == 1:
+        return (records[0][0].offset,)
+    return {record.offset for part in records for record in part}
+
+
+def _overtaken(records: Sequence[Record], failed: Failed) -> Failed | Exception:
+    """Return `failed`; or its first error for all, if a record was handled though one
+    before it, of its key, failed: then each has to be handled alone."""
+    keys = set[str]()
+    for index, record in enumerate(records):
+        if index in failed:
+            keys.add(record.message.key)
+        elif record.message.key and record.message.key in keys:
+            return next(iter(failed.values()))
+    return failed
+
+
+async def _undo(unit: Unit) -> None:
+    if unit.tx is not None:
+        await unit.tx.rollback()

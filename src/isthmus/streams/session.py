@@ -1,0 +1,384 @@
+"""One membership of a group, from joining to leaving.
+
+    read ──► suspects? ──► lanes ──► pool of slots ──► attempt ──► position, or note
+      │        alone          ▲                           │
+      └ partitions come       └────── next of its key ────┘
+        and go
+
+What is read ahead is bounded; beyond that, reading waits for the handlers. A
+partition that another wants is finished and released; one that another has is
+dropped, with whatever runs of it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
+
+from isthmus.contracts import Member, Record
+from isthmus.errors import IsthmusError, UnavailableError
+from isthmus.handling.facts import ConsumerStalled
+from isthmus.handling.gathering import Gathering
+from isthmus.handling.handler import Invoke
+from isthmus.handling.host import Host
+from isthmus.handling.pool import Pool
+from isthmus.streams.attempts import Attempts
+from isthmus.streams.desk import Desk
+from isthmus.streams.facts import LagMeasured, PartitionsLost, PartitionsTaken
+from isthmus.streams.lanes import Lanes, Run
+from isthmus.streams.notes import Notes
+from isthmus.streams.options import GroupOptions
+from isthmus.streams.parked import beside_the_rows
+from isthmus.streams.parking import Parking
+from isthmus.streams.place import Place
+from isthmus.streams.positions import Positions
+from isthmus.streams.progress import Progress
+from isthmus.streams.replay import until_no_replay_begins
+from isthmus.streams.suspects import Suspects
+
+__all__ = ["Session"]
+
+WINDOW = 1024
+"""Records in hand at most, read and not done; more with large batches or concurrency."""
+SPREAD = 16 * 1024
+"""Records of one partition at most between the lowest that is not done and the newest."""
+MEASURED = 5.0
+"""Seconds between two measurements of the lag, while somebody listens."""
+
+_partition = attrgetter("partition")
+
+
+class Session:
+    """One member's work; `broken` tells why it ended by itself, if it did."""
+
+    def __init__(
+        self, host: Host, of: Place, options: GroupOptions, invoke: Invoke, member: Member
+    ) -> None:
+        self._host, self._of, self._options, self._member = host, of, options, member
+        self._beat = (options.session or host.settings.session) / 3
+        self._window = max(WINDOW, 2 * options.concurrency, 4 * options.batch)
+        self._progress: dict[int, Progress] = {}
+        self._in_hand = 0
+        self._waiting: deque[tuple[Progress, Sequence[Record]]] = deque()
+        self._ended, self._hungry = asyncio.Event(), asyncio.Event()
+        self._alone: asyncio.Task[None] | None = None
+        self.broken: Exception | None = None
+        self.stopped: Exception | None = None
+        self._notes = Notes(host.store, of)
+        self._suspects = Suspects(host.store, of, reach=self._window)
+        self._releases = Gathering(self._release)
+        self._lanes = Lanes(batch=options.batch)
+        self._pool: Pool[Run] = Pool(
+            self._work,
+            concurrency=options.concurrency,
+            batch=1,
+            linger=0.0,
+            clock=host.clock,
+            taken=_nothing,
+        )
+        self._wire(beside_the_rows(host), invoke)
+
+    def _wire(self, host: Host, invoke: Invoke) -> None:
+        log, store = self._host.log, host.store
+        scope = log.capabilities.scope
+        self._positions = Positions(
+            store,
+            self._member,
+            self._notes,
+            one_scope=scope != "" and scope == store.capabilities.scope,
+            moved=self._release_if_done,
+            broken=self._break,
+        )
+        self._parking = Parking(store, host.letters, self._of)
+        desk = Desk(host, self._of, self._options, parking=self._parking, positions=self._positions)
+        self._attempts = Attempts(
+            host,
+            self._of,
+            self._options,
+            invoke,
+            positions=self._positions,
+            parking=self._parking,
+            notes=self._notes,
+            desk=desk,
+            ended=self._ended,
+            broken=self._break,
+            stopped=self._stop,
+        )
+
+    async def run(self) -> None:
+        """Read and handle until ended; what was begun is done when it returns."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            await self._read_on()
+            if self.broken is None:
+                await self._finish()
+        finally:
+            watch.cancel()
+            self._abandon()
+
+    async def end(self) -> None:
+        """Begin nothing more; `run` returns once what was begun is done."""
+        self._ended.set()
+        self._hungry.set()
+        await self._member.drain()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything taken is not done, or not committed yet."""
+        return self._in_hand > 0 or any(each.behind for each in self._progress.values())
+
+    # --- reading ----------------------------------------------------------------------------
+
+    async def _read_on(self) -> None:
+        while not self._ended.is_set():
+            try:
+                records = await self._read()
+            except UnavailableError as error:
+                self._tell_stall(error)
+                await self._host.clock.wait(self._ended, 1.0)
+                continue
+            try:
+                await self._adjust()
+                self._take(records)
+                await self._begin()
+            except IsthmusError as error:  # what was read is lost to this member: read it again
+                self._break(error)
+
+    async def _read(self) -> Sequence[Record]:
+        if not self._full:
+            return await self._member.read(self._window - self._in_hand, wait=self._beat)
+        self._hungry.clear()
+        await self._member.read(0, wait=0.0)  # a sign of life
+        await self._host.clock.wait(self._hungry, self._beat)
+        return ()
+
+    @property
+    def _full(self) -> bool:
+        return self._in_hand > self._window // 2 or any(
+            each.spread > SPREAD for each in self._progress.values()
+        )
+
+    def _take(self, records: Sequence[Record]) -> None:
+        for partition, part in groupby(records, _partition):
+            progress = self._progress.get(partition)
+            if progress is None or progress.leaving:
+                continue  # whoever takes it next reads it again
+            to_do = progress.begin(list(part))
+            self._positions.finished(progress, ())
+            if to_do:
+                self._in_hand += len(to_do)
+                self._waiting.append((progress, to_do))
+
+    async def _begin(self) -> None:
+        """Have what waits handled, up to the first suspect."""
+        while self._waiting and self._alone is None and not self._ended.is_set():
+            progress, records = self._waiting.popleft()
+            suspected = await self._suspects.suspected(progress.partition, records)
+            if suspected < len(records) and suspected:
+                self._waiting.appendleft((progress, records[suspected:]))
+            if suspected:
+                suspects = self._try_alone(progress, records[:suspected])
+                self._alone = asyncio.create_task(suspects)
+            else:
+                self._pool.offer(self._lanes.add(progress, records))
+
+    async def _try_alone(self, progress: Progress, records: Sequence[Record]) -> None:
+        try:
+            await self._pool.idle()
+            for record in records:
+                if not self._is_over(progress):
+                    await self._try(Run((record,), progress))
+                    await self._suspects.cleared(progress.partition)
+            self._alone = None
+            await self._begin()
+        except IsthmusError as error:
+            self._break(error)
+
+    async def _try(self, run: Run) -> None:
+        if reason := await self._suspects.try_alone(run.records[0]):
+            await self._attempts.bury(run, reason)
+            return self._after(run)
+        self._pool.offer((run,))
+        await self._pool.idle()
+
+    def _is_over(self, progress: Progress) -> bool:
+        return progress.lost or progress.leaving or self._ended.is_set()
+
+    # --- handling ---------------------------------------------------------------------------
+
+    async def _work(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            run.progress.running += 1
+            if not self._is_over(run.progress):
+                try:
+                    await self._attempts.attempt(run)
+                except Exception as error:  # noqa: BLE001 - a fault of ours must not stop a slot
+                    self._break(error)
+            self._done(run)
+
+    def _done(self, run: Run) -> None:
+        run.progress.running -= 1
+        self._after(run)
+
+    def _after(self, run: Run) -> None:
+        """A run is over: its lane goes on, and there is room for more."""
+        self._in_hand -= len(run.records)
+        if (following := self._lanes.next(run)) is not None:
+            self._pool.offer((following,))
+        if not self._hungry.is_set() and not self._full:
+            self._hungry.set()
+        self._release_if_done(run.progress)
+
+    async def _watch(self) -> None:
+        """Cut what takes too long; be alive while the last handlers finish."""
+        clock, timeout = self._host.clock, self._options.timeout
+        measured = clock.now()
+        while True:
+            await clock.sleep(min(1.0, timeout / 2, self._beat))
+            now = clock.now()
+            for slot in self._pool.slots:
+                if any(
+                    run.since is not None and now - run.since >= timeout for run in slot.holding
+                ):
+                    slot.cut(self._too_late)
+            with suppress(IsthmusError):
+                if self._ended.is_set():
+                    await self._member.read(0, wait=0.0)
+                if now - measured >= MEASURED and self._host.signals.wanted(LagMeasured):
+                    measured = now
+                    await self._measure()
+
+    async def _too_late(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            await self._attempts.too_late(run)
+            self._done(run)
+
+    async def _measure(self) -> None:
+        ends = await self._host.log.offsets(self._of.stream, at="end")
+        positions = await self._host.log.positions(self._of.stream, self._of.group)
+        for partition in list(self._progress):
+            behind = max(0, ends[partition] - positions.get(partition, 0))
+            self._host.signals.emit(
+                LagMeasured(address=self._of.address, partition=partition, behind=behind)
+            )
+
+    # --- partitions come and go -------------------------------------------------------------
+
+    async def _adjust(self) -> None:
+        owned = self._member.owned
+        for progress in list(self._progress.values()):
+            if owned.get(progress.partition) != progress.epoch:
+                self._lose(progress)
+        if new := {p: epoch for p, epoch in owned.items() if p not in self._progress}:
+            await self._take_over(new)
+        for partition in self._member.revoking:
+            if (progress := self._progress.get(partition)) and not progress.leaving:
+                self._leave(progress)
+
+    async def _take_over(self, new: Mapping[int, int]) -> None:
+        await until_no_replay_begins(self._host, self._of)
+        await self._suspects.take(new)
+        for partition, epoch in new.items():
+            handled = await self._notes.load(partition)
+            self._progress[partition] = Progress(partition, epoch, handled=handled)
+        await self._parking.load()
+        self._tell(PartitionsTaken, new)
+
+    def _lose(self, progress: Progress) -> None:
+        """Another has it: nothing of it can commit here, do not let it try."""
+        progress.lost = True
+        del self._progress[progress.partition]
+        self._drop_waiting(progress)
+        for slot in self._pool.slots:
+            if any(run.progress is progress and run.since is not None for run in slot.holding):
+                slot.cut(self._cut_short)
+        self._tell(PartitionsLost, [progress.partition])
+
+    async def _cut_short(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._done(run)
+
+    def _leave(self, progress: Progress) -> None:
+        """Another wants it: finish what runs, and release it."""
+        progress.leaving = True
+        self._drop_waiting(progress)
+        self._release_if_done(progress)
+
+    def _release_if_done(self, progress: Progress) -> None:
+        if progress.leaving and not (
+            progress.released or progress.lost or progress.running or progress.moving
+        ):
+            progress.released = True
+            self._releases.add([progress])
+
+    async def _release(self, left: Sequence[Progress]) -> None:
+        partitions = [progress.partition for progress in left]
+        try:
+            await self._suspects.leave(partitions)
+            await self._member.release(partitions)
+        except IsthmusError as error:
+            return self._break(error)
+        for progress in left:
+            if self._progress.get(progress.partition) is progress:
+                del self._progress[progress.partition]
+
+    def _drop_waiting(self, progress: Progress) -> None:
+        kept = deque(item for item in self._waiting if item[0] is not progress)
+        gone = sum(len(records) for _, records in self._waiting)
+        gone -= sum(len(records) for _, records in kept)
+        self._waiting = kept
+        ready = self._pool.discard(lambda run: run.progress is progress)
+        gone += sum(len(run.records) for run in ready)
+        self._in_hand -= gone + self._lanes.drop(progress)
+
+    # --- ending -----------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Let what runs finish; leave the rest, and the group, to others."""
+        self._lanes.clear()
+        self._waiting.clear()
+        self._pool.take_back()
+        await self._pool.close()
+        await self._positions.done()
+        await self._releases.done()
+        if self.broken is None and self._progress:
+            await self._suspects.leave(list(self._progress))
+
+    def _abandon(self) -> None:
+        for progress in self._progress.values():
+            progress.lost = True
+        self._pool.abandon()
+        if self._alone is not None:
+            self._alone.cancel()
+
+    def _break(self, error: Exception) -> None:
+        """It is not known what was written: end, join anew, and read it again."""
+        if self.broken is None:
+            self.broken = error
+            self._tell_stall(error)
+            self._end_soon()
+
+    def _stop(self, error: Exception) -> None:
+        self.stopped = self.stopped or error
+        self._end_soon()
+
+    def _end_soon(self) -> None:
+        self._ended.set()
+        self._ending = asyncio.create_task(self.end())
+
+    def _tell_stall(self, error: Exception) -> None:
+        self._host.signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
+
+    def _tell(
+        self, kind: type[PartitionsTaken] | type[PartitionsLost], partitions: Collection[int]
+    ) -> None:
+        if self._host.signals.active:
+            self._host.signals.emit(
+                kind(address=self._of.address, partitions=tuple(sorted(partitions)))
+            )
+
+
+def _nothing() -> None:
+    """Nobody is told when a slot takes a run."""

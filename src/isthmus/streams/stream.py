@@ -1,0 +1,323 @@
+"""A stream: an ordered log that many groups read, each at its own position."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar, Unpack
+
+from isthmus.clock import Span, seconds
+from isthmus.contracts import LogEngine, Record
+from isthmus.errors import ConfigError, UnsupportedError
+from isthmus.handling.address import checked
+from isthmus.handling.declarations import Declarations
+from isthmus.handling.envelope import Envelope
+from isthmus.handling.handler import Handler
+from isthmus.handling.host import Host
+from isthmus.handling.outbox import Appender
+from isthmus.message import Message
+from isthmus.schema import Schema, schema_of
+from isthmus.streams.consumer import GroupConsumer
+from isthmus.streams.declared import DeclaredGroup, DeclaredStream
+from isthmus.streams.group import Group
+from isthmus.streams.lag import lag_of
+from isthmus.streams.options import GroupWords, group_options
+from isthmus.streams.place import place
+from isthmus.streams.reading import follow as followed
+from isthmus.streams.reading import history
+from isthmus.streams.recorded import Recorded, recorded
+from isthmus.streams.replay import To, offsets_at, replay
+
+__all__ = ["Key", "Stream"]
+
+T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+Key = Callable[[T], object] | str | None
+"""What keeps its order: a function of the value, the name of an attribute, or nothing."""
+
+
+class Stream(Generic[T]):
+    """Records of type `T` (or of several, as `Opened | Closed`) in the order they came.
+
+    A stream has partitions; records of one key share a partition, in their order.
+    It keeps what was read: a group that comes later reads all of it. Records go
+    with `retention` (seconds since they were appended), with `max_bytes` (of bodies
+    and keys, in each partition), and with `compaction` once a newer one has their
+    key. Made by `app.stream`.
+
+    Raises:
+        ConfigError: A name or a limit cannot be, or the name is taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        payload: type[T],
+        declared: Declarations,
+        *,
+        key: Key[T] = None,
+        partitions: int = 8,
+        retention: Span | None = None,
+        max_bytes: int | None = None,
+        compaction: bool = False,
+    ) -> None:
+        self.name = checked(name, what="stream")
+        self.schema: Schema[T] = schema_of(payload)
+        self._key = _key_function(key)
+        self._declared = declared
+        self._groups: dict[str, Group] = {}
+        self._opened: _Opened[T] | None = None
+        self._limits = DeclaredStream(
+            name=name,
+            payload=str(self.schema),
+            partitions=_above_zero("partitions", partitions),
+            retention=None if retention is None else _above_zero("retention", seconds(retention)),
+            max_bytes=None if max_bytes is None else _above_zero("max_bytes", max_bytes),
+            compaction=compaction,
+        )
+        declared.declare(self._limits)
+        declared.open_with(self._bind)
+
+    # --- appending --------------------------------------------------------------------------
+
+    async def append(
+        self,
+        *values: T,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the word of CloudEvents
+        headers: Mapping[str, str] | None = None,
+    ) -> Sequence[str]:
+        """Append records, in this order for each key, and return their ids.
+
+        All or none of them; inside a handler, when it commits. `key` stands for what
+        the stream's own would be, `id` is for a single value.
+
+        Raises:
+            SchemaError: A value is not what this stream carries; nothing was appended.
+            UnavailableError: They may have been appended. A group that handles one
+                twice knows it by its id.
+        """
+        if id is not None and len(values) != 1:
+            raise ConfigError(f"id={id!r} is for one value, got {len(values)}; append them singly")
+        opened = self._open
+        messages = [
+            opened.envelope.message(
+                value, id=id, key=self._key(value) if key is None else key, headers=headers
+            )
+            for value in values
+        ]
+        await opened.append(messages)
+        return [message.id for message in messages]
+
+    async def append_many(
+        self, values: Iterable[T], *, headers: Mapping[str, str] | None = None
+    ) -> int:
+        """Append any number of records, as many at once as the engine takes; return
+        how many. Outside a transaction, an error leaves the leading ones appended."""
+        opened, count, batch = self._open, 0, list[Message]()
+        most = min(MOST, opened.log.capabilities.max_batch)
+        for value in values:
+            batch.append(opened.envelope.message(value, key=self._key(value), headers=headers))
+            if len(batch) == most:
+                await opened.append(batch)
+                count, batch = count + len(batch), []
+        await opened.append(batch)
+        return count + len(batch)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    async def read(
+        self,
+        *,
+        since: datetime | float | None = None,
+        offset: int | Mapping[int, int] | None = None,
+        partition: int | None = None,
+        key: str | None = None,
+        follow: bool = False,
+    ) -> AsyncGenerator[T]:
+        """Yield values from a place on, up to the end, or without end to `follow`.
+
+        The place is the start, the moment `since`, or `offset`: one number with a
+        `partition`, or one for each of some. Partitions are read together, by the time
+        of appending; each of them, and so each key, is in order. `key` lets others
+        pass. No group's position moves.
+
+        Raises:
+            SchemaError: A record is not what this stream carries.
+        """
+        records = self.records(
+            since=since, offset=offset, partition=partition, key=key, follow=follow
+        )
+        async with aclosing(records):
+            async for record in records:
+                yield record.value
+
+    async def records(
+        self,
+        *,
+        since: datetime | float | None = None,
+        offset: int | Mapping[int, int] | None = None,
+        partition: int | None = None,
+        key: str | None = None,
+        follow: bool = False,
+    ) -> AsyncGenerator[Recorded[T]]:
+        """Yield the same with their places, ids, keys and headers."""
+        starts = await self._starts(since, offset, partition)
+        async with aclosing(self._from(starts, follow=follow)) as found:
+            async for record in found:
+                if key is None or record.message.key == key:
+                    yield recorded(record, self.schema)
+
+    def group(self, name: str, **options: Unpack[GroupWords]) -> Callable[[Function], Function]:
+        """Have a function handle every record, as the group `name`; GroupOptions says
+        what each option means.
+
+        Keys are handled in parallel, each key in order; records without a key in no
+        order. All processes that run the group share its partitions.
+        """
+        of = place(self.name, checked(name, what="group"))
+        chosen = group_options(**options)
+
+        def attached(function: Function) -> Function:
+            handler = Handler(
+                function, schema=self.schema, declared=self._declared, batch=chosen.batch > 1
+            )
+            self._declared.declare(
+                DeclaredGroup(
+                    name=of.address,
+                    stream=self.name,
+                    function=f"{function.__module__}:{function.__qualname__}",
+                    options=chosen,
+                )
+            )
+            self._groups[name] = Group(of, chosen, self._declared)
+            self._declared.work(GroupConsumer(of, handler, chosen))
+            return function
+
+        return attached
+
+    def __getitem__(self, name: str) -> Group:
+        """Return one declared group: its lag, dead letters, parked records, pausing."""
+        if name not in self._groups:
+            known = ", ".join(self._groups) or "none"
+            raise ConfigError(f"stream {self.name!r} has no group {name!r}; it has {known}")
+        return self._groups[name]
+
+    # --- groups -----------------------------------------------------------------------------
+
+    async def groups(self) -> Sequence[str]:
+        """Return the groups that ever read it, declared here or not."""
+        return sorted(await self._open.log.groups(self.name))
+
+    async def positions(self, group: str) -> Mapping[int, int]:
+        """Return where a group goes on, by partition; empty if it never read."""
+        return await self._open.log.positions(self.name, group)
+
+    async def lag(self, group: str) -> Mapping[int, int]:
+        """Return how many records a group is behind, by partition; with compaction,
+        at most so many. Raises NotFoundError if it never read."""
+        found = await lag_of(self._open.log, self.name, group)
+        return {partition: each.behind for partition, each in found.items()}
+
+    async def seek(self, group: str, to: To) -> Mapping[int, int]:
+        """Have any group read on from elsewhere, as `Group.seek` does."""
+        return await replay(self._open.host, place(self.name, group), to)
+
+    async def trim(self, before: To) -> None:
+        """Drop the records before a moment, or below an offset for each of some
+        partitions; "end" drops all."""
+        await self._open.log.trim(self.name, await offsets_at(self._open.log, self.name, before))
+
+    # --- opening ----------------------------------------------------------------------------
+
+    async def _bind(self, host: Host) -> None:
+        limits = self._limits
+        _refuse_what_is_lacking(host, limits)
+        await host.log.declare(
+            self.name,
+            partitions=limits.partitions,
+            retention=limits.retention,
+            max_bytes=limits.max_bytes,
+            compaction=limits.compaction,
+        )
+        envelope = Envelope(self.schema, source=host.name, clock=host.clock)
+        self._opened = _Opened(host, host.log, envelope, Appender(host, self.name).append)
+
+    @property
+    def _open(self) -> "_Opened[T]":
+        if self._opened is None:
+            self._declared.host  # noqa: B018 - raises, saying how to open
+            raise ConfigError(f"stream {self.name!r} was declared after the App opened")
+        return self._opened
+
+    async def _starts(
+        self,
+        since: datetime | float | None,
+        offset: int | Mapping[int, int] | None,
+        partition: int | None,
+    ) -> Mapping[int, int]:
+        log = self._open.log
+        if since is not None and offset is not None:
+            raise ConfigError("read from a moment (since=) or from an offset, not from both")
+        if isinstance(offset, int):
+            if partition is None:
+                raise ConfigError(f"offset={offset} of which partition? Give partition= too")
+            return await offsets_at(log, self.name, {partition: offset})
+        to = since if since is not None else "start" if offset is None else offset
+        starts = await offsets_at(log, self.name, to)
+        if partition is None:
+            return starts
+        await offsets_at(log, self.name, {partition: 0})  # raises if there is none
+        return {partition: starts.get(partition, 0)}
+
+    async def _from(self, starts: Mapping[int, int], *, follow: bool) -> AsyncGenerator[Record]:
+        log = self._open.log
+        ends = await log.offsets(self.name, at="end")
+        async with aclosing(history(log, self.name, starts, ends)) as past:
+            async for record in past:
+                yield record
+        if follow:
+            ahead = {p: max(start, ends[p]) for p, start in starts.items()}
+            async with aclosing(followed(log, self.name, ahead)) as coming:
+                async for record in coming:
+                    yield record
+
+
+MOST = 1000
+"""Records that `append_many` appends at once."""
+
+
+class _Opened(NamedTuple, Generic[T]):
+    host: Host
+    log: LogEngine
+    envelope: Envelope[T]
+    append: Callable[[Sequence[Message]], Any]
+
+
+def _key_function(key: Key[T]) -> Callable[[T], str]:
+    if key is None:
+        return lambda _: ""
+    found: Callable[[T], object] = attrgetter(key) if isinstance(key, str) else key
+    return lambda value: str(found(value))
+
+
+N = TypeVar("N", int, float)
+
+
+def _above_zero(name: str, value: N) -> N:
+    if value <= 0:
+        raise ConfigError(f"{name}={value!r} must be above 0")
+    return value
+
+
+def _refuse_what_is_lacking(host: Host, limits: DeclaredStream) -> None:
+    able, scheme = host.log.capabilities, host.settings.engine.partition(":")[0]
+    if limits.compaction and not able.compaction:
+        raise UnsupportedError(
+            f"stream {limits.name!r} has compaction, and {scheme}:// has none; sqlite:// has"
+        )
+    if (limits.retention or limits.max_bytes) and not able.retention:
+        raise UnsupportedError(
+            f"stream {limits.name!r} has a retention, and {scheme}:// has none; sqlite:// has"
+        )
