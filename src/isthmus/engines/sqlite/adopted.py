@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from isthmus.contracts import Transaction
 from isthmus.engines.sqlite.connection import Parameters, Work, told
-from isthmus.engines.sqlite.guest import Guest, require_file
+from isthmus.engines.sqlite.guest import Guest
 from isthmus.engines.sqlite.script import MergedWork
 from isthmus.engines.sqlite.statements import Statements
 from isthmus.engines.sqlite.turn import Turn
@@ -85,9 +85,8 @@ class AdoptedTransaction(Statements):
             self._watch()
 
     async def _admit(self) -> None:
-        """See that it is our file, and a transaction; begin the first where none is."""
-        if not self._admitted:
-            await self._guest.run(lambda driver: require_file(self._path, driver))
+        """Begin where nothing is begun; but what has ended does not begin again."""
+        await self._guest.run(_nothing)
         if not self._guest.is_open():
             if self._admitted:
                 raise ConfigError("the joined transaction was committed or rolled back; join again")
@@ -135,6 +134,10 @@ class AdoptedTransaction(Statements):
         trace: TracebackType | None,
     ) -> None:
         self._ended = True
+
+
+def _nothing(_: Any) -> None:
+    """Look at the connection, and leave it."""
 
 
 def _only(done: Any) -> Any:

@@ -119,9 +119,9 @@ class Database:
         return ScriptTransaction(self, patient=attempt > _UNLUCKY)
 
     def adopt(self, connection: object) -> AdoptedTransaction:
-        return AdoptedTransaction(
-            guest_of(connection), path=self.path, scope=self.scope, committed=self._adopted
-        )
+        self.require_open()
+        guest = guest_of(connection, self.path)
+        return AdoptedTransaction(guest, path=self.path, scope=self.scope, committed=self._adopted)
 
     def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
         if reads and not script.wrote and not script.patient:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from isthmus.errors import ConfigError, UnsupportedError
 
-__all__ = ["Guest", "guest_of", "require_file"]
+__all__ = ["Guest", "guest_of"]
 
 T = TypeVar("T")
 
@@ -20,7 +20,12 @@ class Guest(Protocol):
     """A connection, or a session, of the user's."""
 
     async def run(self, does: Callable[[Any], T]) -> T:
-        """Call `does` with a DB-API connection, where that may be used."""
+        """Call `does` with its DB-API connection, where that may be used.
+
+        Raises:
+            ConfigError: Nothing would commit what is done there.
+            UnsupportedError: It is a connection to something else.
+        """
         ...
 
     def is_open(self) -> bool:
@@ -31,11 +36,12 @@ class Guest(Protocol):
 class DriverGuest:
     """A sqlite3.Connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        _require_thread(connection)
+        _require_file(connection, path)
         self._connection = connection
 
     async def run(self, does: Callable[[Any], T]) -> T:
-        _require_thread(self._connection)
         _require_transactions(self._connection)
         return does(self._connection)
 
@@ -46,8 +52,8 @@ class DriverGuest:
 class AlchemyGuest:
     """A SQLAlchemy Connection or Session."""
 
-    def __init__(self, subject: Any) -> None:
-        self._subject = subject
+    def __init__(self, subject: Any, path: Path) -> None:
+        self._subject, self._path = subject, path
         self._driver: Any = None
 
     async def run(self, does: Callable[[Any], T]) -> T:
@@ -55,13 +61,14 @@ class AlchemyGuest:
 
     def run_here(self, subject: Any, does: Callable[[Any], T]) -> T:
         pooled = _begun(subject).connection
-        self._driver = pooled.driver_connection
-        if not hasattr(self._driver, "in_transaction"):
-            raise UnsupportedError(f"{type(self._driver).__name__} is no connection to SQLite")
+        if pooled.driver_connection is not self._driver:
+            _require_sqlite(pooled.driver_connection)
+            _require_file(pooled, self._path)
+            self._driver = pooled.driver_connection
         return does(pooled)
 
     def is_open(self) -> bool:
-        return _in_transaction(self._driver)
+        return self._driver is not None and _in_transaction(self._driver)
 
 
 class AsyncAlchemyGuest(AlchemyGuest):
@@ -71,16 +78,17 @@ class AsyncAlchemyGuest(AlchemyGuest):
         return await self._subject.run_sync(self.run_here, does)
 
 
-def guest_of(subject: object) -> Guest:
-    """Raises: UnsupportedError: It is none of these."""
+def guest_of(subject: object, path: Path) -> Guest:
+    """Raises: UnsupportedError: It is no connection, or not to `path`; of what must be
+    awaited to know that, `run` says so."""
     if isinstance(subject, sqlite3.Connection):
-        return DriverGuest(subject)
+        return DriverGuest(subject, path)
     if _is_of("sqlalchemy.ext.asyncio", ("AsyncConnection", "AsyncSession"), subject):
-        return AsyncAlchemyGuest(subject)
+        return AsyncAlchemyGuest(subject, path)
     if _is_of("sqlalchemy.orm", ("Session",), subject):
-        return AlchemyGuest(subject)
+        return AlchemyGuest(subject, path)
     if _is_of("sqlalchemy", ("Connection",), subject):
-        return AlchemyGuest(subject)
+        return AlchemyGuest(subject, path)
     raise UnsupportedError(
         f"{type(subject).__name__} cannot be joined; pass a sqlite3.Connection, or a Connection, "
         "Session, AsyncConnection or AsyncSession of SQLAlchemy"
@@ -110,7 +118,7 @@ def _in_transaction(connection: Any) -> bool:
 
 def _require_thread(connection: sqlite3.Connection) -> None:
     try:
-        connection.total_changes  # noqa: B018  it tells whose thread this is
+        connection.cursor().close()
     except sqlite3.ProgrammingError as error:
         raise UnsupportedError(f"the connection cannot be joined: {error}") from error
 
@@ -118,16 +126,20 @@ def _require_thread(connection: sqlite3.Connection) -> None:
 def _require_transactions(connection: sqlite3.Connection) -> None:
     legacy = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", -1)
     mode = getattr(connection, "autocommit", legacy)
-    autocommit = connection.isolation_level is None if mode == legacy else mode is True
-    if autocommit and not connection.in_transaction:
+    alone = connection.isolation_level is None if mode == legacy else mode is True
+    if alone and not connection.in_transaction:
         raise ConfigError(
             "the connection commits every statement by itself; "
             'execute("BEGIN IMMEDIATE") on it before it is joined'
         )
 
 
-def require_file(path: Path, driver: Any) -> None:
-    """Raises: UnsupportedError: It is a connection to another file."""
+def _require_sqlite(driver: Any) -> None:
+    if not hasattr(driver, "in_transaction"):
+        raise UnsupportedError(f"a {type(driver).__module__} connection is none to SQLite")
+
+
+def _require_file(driver: Any, path: Path) -> None:
     cursor = driver.cursor()
     cursor.execute("PRAGMA database_list")
     found = next((row[2] for row in cursor.fetchall() if row[1] == "main"), "")
