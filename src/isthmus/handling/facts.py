@@ -11,6 +11,7 @@ __all__ = [
     "LeaseLost",
     "MessageBuried",
     "MessageRetried",
+    "ScheduleDue",
     "WorkerCut",
     "WorkerFailed",
 ]
@@ -79,3 +80,10 @@ class WorkerCut(Signal, frozen=True, kw_only=True):
     """A worker was not done when the time to drain was over, and was cancelled."""
 
     name: str
+
+
+class ScheduleDue(Signal, frozen=True, kw_only=True):
+    """A schedule was due, and its tick is sent; the queue `isthmus.schedule.<name>` has it."""
+
+    name: str
+    due_at: float

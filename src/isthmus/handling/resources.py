@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from isthmus.errors import ConfigError
 from isthmus.handling import given
+from isthmus.handling.declarations import Declarations
 from isthmus.handling.dependencies import depends
 from isthmus.handling.host import Host
 from isthmus.handling.inject import Call, Plan, Source
@@ -14,10 +15,22 @@ from isthmus.handling.provider import Provider
 from isthmus.handling.signature import NOTHING, Parameter, Signature
 from isthmus.schema.kinds import type_name
 
-__all__ = ["Resources", "given_by"]
+__all__ = ["Resources", "given_by", "resource"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _YIELDING = (AsyncIterator, AsyncGenerator, Iterator, Generator)
 POSSIBLE = "a resource may take Host, other resources by their type, and Annotated[..., Depends(f)]"
+
+
+def resource(declared: Declarations, function: Function) -> Function:
+    """Have what `function` gives opened with the App, and given by its type.
+
+    Raises:
+        ConfigError: It does not say what it gives, or another function gives the same.
+    """
+    declared.provide(given_by(function), function)
+    return function
 
 
 def given_by(function: Callable[..., Any]) -> Any:
