@@ -20,8 +20,11 @@ from isthmus.testing.conformance.queue_receiving import ReceivingTests
 from isthmus.testing.conformance.queue_sending import SendingTests
 from isthmus.testing.conformance.queue_settling import SettlingTests
 from isthmus.testing.conformance.store_entries import EntryTests
-from isthmus.testing.conformance.store_sql import SqlTests
-from isthmus.testing.conformance.store_transactions import TransactionTests
+from isthmus.testing.conformance.transaction_calls import CallTests
+from isthmus.testing.conformance.transaction_ending import EndingTests
+from isthmus.testing.conformance.transaction_reading import ReadingTests
+from isthmus.testing.conformance.transaction_sql import SqlTests
+from isthmus.testing.conformance.transaction_undoing import UndoingTests
 from isthmus.testing.conformance.wiring import Conformance, Opening
 
 __all__ = [
@@ -47,7 +50,7 @@ class StoreConformance(EntryTests):
     """The entries of `isthmus.contracts.store`, sentence by sentence."""
 
 
-class TransactionConformance(TransactionTests, SqlTests):
+class TransactionConformance(EndingTests, CallTests, UndoingTests, ReadingTests, SqlTests):
     """What `isthmus.contracts.store` says of transactions, and of all that joins one."""
 
 

@@ -11,9 +11,10 @@ from isthmus.contracts import Engine, LogCapabilities, LogEngine, Member, Record
 from isthmus.message import Message
 from isthmus.testing.conformance.wiring import Conformance, Opening, Rig
 
-__all__ = ["Ledger", "LogTests", "texts"]
+__all__ = ["SESSION", "Ledger", "LogTests", "texts"]
 
 SESSION = 10.0
+"""In ticks."""
 
 
 def texts(records: Sequence[Record]) -> list[str]:
@@ -114,6 +115,21 @@ class Ledger(Rig):
             if calm == 3:
                 return
         pytest.fail(f"the members never agreed: {[dict(member.owned) for member in members]}")
+
+    async def fill(self, count: int = 20) -> list[str]:
+        """Append a record for each of many keys, so that every partition has some."""
+        sent = [f"r{number}" for number in range(count)]
+        for text in sent:
+            await self.append(text, key=text)
+        return sent
+
+    async def fenced(self) -> tuple[Member, Member]:
+        """A member that was silent for too long, and the one that took over."""
+        former = await self.owner()
+        other = await self.join()
+        await self.elapse(SESSION * 1.1)
+        await self.share_out(other)
+        return former, other
 
     async def drink(self, *members: Member) -> list[Record]:
         """What the members read until there is no more, in their turns."""
