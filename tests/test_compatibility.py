@@ -289,3 +289,43 @@ def test_a_verdict_agrees_with_what_a_reader_does(old: Any, new: Any):
     reader = declared(new)
     all_read = all(read(reader, msgspec.json.encode(body)) for body in bodies)
     assert all_read == (incompatibilities(declared(old), reader) == [])
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "told"),
+    [
+        ({"n": True}, {"n": {"type": "integer"}}, "writes anything, the new version takes integer"),
+        ({"n": {"type": "integer"}}, {"n": True}, ""),
+        (
+            {"n": {"type": "integer"}},
+            {"n": False},
+            "writes it, the new version refuses unknown fields",
+        ),
+        ({"n": False}, {"n": {"type": "integer"}}, ""),
+        ({"n": {"allOf": [{"type": "integer"}]}}, {"n": {"type": "integer"}}, ""),
+        ({"n": {"const": 2}}, {"n": {"type": "integer"}}, ""),
+        ({"n": {"multipleOf": 4}}, {"n": {"multipleOf": 2}}, ""),
+        ({"n": {"multipleOf": 2}}, {"n": {"multipleOf": 4}}, "has multipleOf 2, the new version"),
+        ({"n": {"type": "array"}}, {"n": {"type": "array", "minItems": 0}}, ""),
+        ({"n": {"type": "array"}}, {"n": {"type": "array", "minItems": 1}}, "has no minItems"),
+    ],
+    ids=str,
+)
+def test_the_words_of_json_schema_are_understood(
+    written: dict[str, Any], read: dict[str, Any], told: str
+):
+    sides = [{"type": "object", "properties": side} for side in (written, read)]
+    found = incompatibilities(*sides)
+    assert (len(found) == 1 and told in found[0]) if told else not found
+
+
+def test_each_alternative_is_compared_anew():
+    item, other = (msgspec.defstruct("Item", [("sku", kind)]) for kind in (str, int))
+    old = struct([("id", str), ("item", item)])
+    first = msgspec.defstruct("First", [("item", other), ("more", int)], tag=True)
+    second = msgspec.defstruct("Second", [("item", other)], tag=True)
+    choice = msgspec.json.schema(first | second)
+    for definition in choice["$defs"].values():
+        definition["required"] = [name for name in definition["required"] if name != "type"]
+    told = "item.sku: the old version writes string, the new version takes integer"
+    assert incompatibilities(old, choice) == [told]
