@@ -13,10 +13,11 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_origin, get_overloads
+from typing import Any, Unpack, get_args, get_origin, get_overloads
 
 NOT_FACES = {"isthmus.engines", "isthmus.cli"}
 SHOWN_ANYWAY = {"__call__", "__aiter__", "__aenter__", "__await__"}
@@ -76,8 +77,11 @@ def describe(path: str, thing: Any) -> Iterator[str]:
     elif callable(thing) and (signatures := signed(thing)):
         mark = "async " if inspect.iscoroutinefunction(thing) else ""
         yield from (f"{mark}{path}{signature}" for signature in signatures)
+        yield from (f"{mark}{path}(**{word})" for word in words(thing))
     elif isinstance(thing, PLAIN):
         yield f"{path} = {thing!r}"
+    elif inspect.ismemberdescriptor(thing):
+        yield path
     else:
         yield f"{path}: {type(thing).__qualname__}"
 
@@ -112,8 +116,22 @@ def returned(signature: str) -> str:
 
 def constructor(cls: type) -> list[str]:
     """How to make one; nothing for what is not made by users (Protocol) or says it elsewhere."""
-    makes_none = getattr(cls, "_is_protocol", False) or issubclass(cls, BaseException)
+    makes_none = getattr(cls, "_is_protocol", False) or issubclass(cls, (BaseException, Enum))
     return [] if makes_none else signed(cls)
+
+
+def words(function: Any) -> list[str]:
+    """The keyword arguments that `**options: Unpack[Words]` stands for."""
+    unpacked = [
+        get_args(parameter.annotation)[0]
+        for parameter in inspect.signature(function).parameters.values()
+        if get_origin(parameter.annotation) is Unpack
+    ]
+    return [
+        brief(f"{name}: {inspect.formatannotation(kind)}")
+        for one in unpacked
+        for name, kind in one.__annotations__.items()
+    ]
 
 
 def signed(thing: Any) -> list[str]:
@@ -127,6 +145,7 @@ def signed(thing: Any) -> list[str]:
 def brief(text: str) -> str:
     """Without addresses, which differ in each run, and without the files that types live in."""
     text = re.sub(r"<([\w.]+)[^<>]* at 0x[0-9a-f]+>", r"<\1>", " ".join(text.split()))
+    text = re.sub(r"\*<class '([^']+)'>", r"\1", text)  # Unpack
     return re.sub(
         r"\b(?:typing|datetime|(?:collections|asyncio|isthmus|pathlib)(?:\.[a-z_]\w*)*)\.", "", text
     )

@@ -39,8 +39,10 @@ def test_every_exported_name_exists(modules: list[ModuleType]) -> None:
     assert missing == []
 
 
-def test_every_public_definition_is_exported(modules: list[ModuleType]) -> None:
-    forgotten = {m.__name__: written(m) - set(exported(m)) for m in modules}
+def test_every_definition_of_a_top_level_file_is_exported(modules: list[ModuleType]) -> None:
+    """Deeper down, a room may have names that are nobody else's business."""
+    tops = [module for module in modules if module.__name__.count(".") == 1]
+    forgotten = {top.__name__: written(top) - set(exported(top)) for top in tops}
     assert {name: names for name, names in forgotten.items() if names} == {}
 
 

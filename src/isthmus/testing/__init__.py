@@ -11,6 +11,7 @@ The test classes need pytest, the models hypothesis too: `pip install
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from isthmus.testing.chaos import Chaos, Chaotic, Fault
@@ -69,7 +70,8 @@ def _load(home: str) -> Any:
     try:
         import pytest
 
-        pytest.register_assert_rewrite(home)
+        if home not in sys.modules:
+            pytest.register_assert_rewrite(home)
         return importlib.import_module(home)
     except ModuleNotFoundError as error:
         raise ImportError(f"{home} needs {error.name}: pip install 'isthmus[testing]'") from error
