@@ -1,9 +1,10 @@
 """What messaging adds to the declared model."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from isthmus.handling.model import Declared
 from isthmus.handling.options import HandlerOptions
+from isthmus.schema import Schema
 
 __all__ = ["DeclaredHandler", "DeclaredQueue", "DeclaredTopic"]
 
@@ -12,8 +13,8 @@ class DeclaredQueue(Declared, frozen=True, kw_only=True):
     """A work queue."""
 
     kind: ClassVar[str] = "queue"
-    payload: str
-    """The schema's name and version, or the type as it is written."""
+    payload: Schema[Any]
+    """Written, it is the schema's name and version, or the type."""
     ordered: bool
     retention: float | None
     max_length: int | None
@@ -23,7 +24,7 @@ class DeclaredTopic(Declared, frozen=True, kw_only=True):
     """A topic."""
 
     kind: ClassVar[str] = "topic"
-    payload: str
+    payload: Schema[Any]
 
 
 class DeclaredHandler(Declared, frozen=True, kw_only=True):

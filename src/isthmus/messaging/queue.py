@@ -172,7 +172,7 @@ class Queue(Generic[T]):
     def _record(self) -> DeclaredQueue:
         return DeclaredQueue(
             name=self.name,
-            payload=str(self.schema),
+            payload=self.schema,
             ordered=self.subscription.ordered,
             retention=self._keeping.retention,
             max_length=self._keeping.max_length,

@@ -39,7 +39,7 @@ class Topic(Generic[T]):
         self._declared = declared
         self._subscriptions: dict[str, Subscription] = {}
         self._opened: tuple[Envelope[T], Sender, Host] | None = None
-        declared.declare(DeclaredTopic(name=name, payload=str(self.schema)))
+        declared.declare(DeclaredTopic(name=name, payload=self.schema))
         declared.open_with(self._bind)
 
     async def publish(

@@ -1,0 +1,45 @@
+"""`isthmus`, and what it says of itself."""
+
+import click
+
+from isthmus import __version__
+from isthmus.cli.commands import Commands
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "new": ("isthmus.cli.new:new", "Make a starter project that runs."),
+    "run": ("isthmus.cli.run:run", "Run an app: serve HTTP, consume, relay, schedule."),
+    "queues": ("isthmus.cli.queues:queues", "See queues and subscriptions; pause, peek, send."),
+    "dead-letters": (
+        "isthmus.cli.dead_letters:dead_letters",
+        "See, search, replay and drop what could not be handled.",
+    ),
+    "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
+    "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
+    "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
+    "engines": ("isthmus.cli.engines:engines", "Show the installed engines and what they can."),
+}
+
+EXAMPLES = """
+\b
+First steps:
+  isthmus new shop && cd shop     make a project
+  isthmus run                     run it; Ctrl-C ends it, losing nothing
+  isthmus queues                  see what waits
+\b
+Which app? The argument or --app (shop:app), else $ISTHMUS_APP, else
+app = "shop:app" under [tool.isthmus] in ./pyproject.toml.
+"""
+
+
+@click.group(
+    cls=Commands,
+    lazily=COMMANDS,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="isthmus")
+@click.option("--traceback", is_flag=True, help="Show where an error was raised.")
+def main(traceback: bool) -> None:  # noqa: FBT001 - read by Commands
+    """Connect services, systems and external APIs, losing nothing between them."""

@@ -1,0 +1,76 @@
+"""One process of an app in the foreground: its loop, its signals, its end."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from isthmus.app import App
+from isthmus.cli.narration import narrate
+
+__all__ = ["SUPERVISED", "serve"]
+
+SUPERVISED = "ISTHMUS_SUPERVISED"
+"""In the environment of a process whose supervisor holds the other end of its stdin."""
+
+_log = logging.getLogger("isthmus")
+
+
+def serve(app: App, *, only: Sequence[str]) -> None:
+    """Run `app` until SIGTERM or SIGINT, then drain it; a second one ends it at once.
+
+    Raises:
+        ConfigError: It cannot run as it is configured.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(app, only))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(app: App, only: Sequence[str]) -> None:
+    narrate(app.signals, serving=app.settings.listener is None)
+    running = asyncio.create_task(app.run(only=only))
+    ending = _Ending(app, running)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.begin)
+    if SUPERVISED in os.environ:
+        loop.add_reader(sys.stdin.fileno(), ending.orphan)
+    try:
+        await running
+    except asyncio.CancelledError:
+        _log.warning("ended at once; what was in hand comes back by its lease")
+
+
+class _Ending:
+    """The way out: drain when asked once, stop when asked twice."""
+
+    def __init__(self, app: App, running: "asyncio.Task[None]") -> None:
+        self._app, self._running = app, running
+        self._draining: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self._draining is not None:
+            self._running.cancel()
+        else:
+            _log.info("draining: finishing what runs, taking nothing more")
+            self._draining = asyncio.create_task(self._drain())
+
+    def orphan(self) -> None:
+        """The supervisor is gone: nobody would restart this process, nor end it."""
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        if self._draining is None:
+            _log.error("the supervisor is gone")
+            self.begin()
+
+    async def _drain(self) -> None:
+        await self._app.drain()

@@ -1,0 +1,165 @@
+"""`isthmus run`: an app, in one process or in several."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import click
+
+from isthmus.app import App
+from isthmus.cli.locate import folder_of, locate
+from isthmus.cli.logs import Form, begin_logging
+from isthmus.cli.process import SUPERVISED, serve
+from isthmus.cli.reload import changes
+from isthmus.cli.supervisor import HOPELESS, Supervisor
+from isthmus.errors import ConfigError, UnsupportedError
+from isthmus.services.listener import address_of, listen
+from isthmus.settings import Settings
+
+__all__ = ["run"]
+
+EXAMPLES = """
+\b
+Examples:
+  isthmus run shop:app
+  isthmus run shop:app --workers 4 --port 8080
+  isthmus run shop:app --only 'queue:*' --only schedules
+  isthmus run --reload                    begun anew whenever a file of the app changes
+\b
+Ctrl-C or SIGTERM drains: nothing more is taken, what runs is finished and settled.
+A second one ends at once; what was in hand is handled again by the next run.
+"""
+
+_log = logging.getLogger("isthmus")
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("spec", metavar="[MODULE:APP]", required=False)
+@click.option("--app", "named", metavar="MODULE:APP", help="The same, as other commands take it.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes; 1 by default.")
+@click.option("--only", multiple=True, metavar="NAME", help="Workers to run; repeat it, use '*'.")
+@click.option("--reload", is_flag=True, help="Begin anew when a file of the app changes.")
+@click.option("--host", metavar="ADDRESS", help="Address for HTTP; 127.0.0.1 by default.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port for HTTP; 8000, 0 is any free.")
+@click.option("--engine", metavar="URL", help="Engine, as sqlite:///shop.db.")
+@click.option("--store", metavar="URL", help="Store, if it is another than the engine.")
+@click.option("--drain", type=float, metavar="SECONDS", help="Time to finish in; 30 by default.")
+@click.option("--log", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least logged."
+)
+def run(
+    spec: str | None,
+    named: str | None,
+    workers: int | None,
+    only: Sequence[str],
+    reload: bool,  # noqa: FBT001
+    form: Form,
+    log_level: str | None,
+    **given: Any,
+) -> None:
+    """Run an app: serve HTTP, consume, relay, schedule; until Ctrl-C or SIGTERM."""
+    spec = spec or named
+    settings = {name: value for name, value in given.items() if value is not None}
+    if log_level is not None:
+        settings["log"] = log_level
+    place = _Place(spec, settings, only=only, form=form)
+    if SUPERVISED in os.environ:
+        return place.serve_supervised()
+    if reload:
+        return place.supervise(workers=workers or 1, reload=True)
+    workers = workers or place.app().settings.workers
+    if workers > 1:
+        return place.supervise(workers=workers)
+    place.serve()
+
+
+class _Place:
+    """The app that is run, and how this run is to be."""
+
+    def __init__(
+        self, spec: str | None, settings: Mapping[str, Any], *, only: Sequence[str], form: Form
+    ) -> None:
+        self._spec, self._settings, self._only, self._form = spec, settings, only, form
+        level = settings.get("log") or Settings.load().log
+        begin_logging(level=level, form=form, label=os.environ.get(SUPERVISED, ""))
+
+    def app(self) -> App:
+        app = locate(self._spec)
+        app.configure(**self._settings)
+        return app
+
+    def serve(self) -> None:
+        serve(self.app(), only=self._only)
+
+    def serve_supervised(self) -> None:
+        """Serve; tell the supervisor by the status when that is hopeless."""
+        try:
+            self.serve()
+        except (ConfigError, UnsupportedError) as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(HOPELESS)
+
+    def supervise(self, *, workers: int, reload: bool = False) -> None:
+        """Run processes of the same command, until told to stop."""
+        app = self._app_or_none() if reload else self.app()
+        if workers > 1:
+            _refuse_memory(app)
+        settings = Settings.load() if app is None else app.settings
+        listener = self._listener(app)
+        supervisor = Supervisor(
+            self._command(),
+            workers=workers,
+            drain=settings.drain,
+            listener=listener,
+            changes=self._changes() if reload else None,
+        )
+        sys.exit(asyncio.run(supervisor.run()))
+
+    def _app_or_none(self) -> App | None:
+        """While it is written, an app may not even be importable."""
+        try:
+            return self.app()
+        except Exception as error:  # noqa: BLE001 - the user's own
+            _log.debug("the app cannot be loaded yet: %s", error)
+            return None
+
+    def _changes(self) -> AsyncIterator[str]:
+        folder = folder_of(self._spec)
+        _log.info("reloading on changes in %s", folder)
+        return changes(folder)
+
+    def _listener(self, app: App | None) -> socket.socket | None:
+        """Open the one socket on which all processes take requests."""
+        if app is None or not self._serves_http(app):
+            return None
+        listener = listen(app.settings.host, app.settings.port)
+        _log.info("listening on %s", address_of(listener))
+        return listener
+
+    def _serves_http(self, app: App) -> bool:
+        declared = any(worker.name == "http" for worker in app.declarations.workers)
+        chosen = not self._only or any(fnmatchcase("http", pattern) for pattern in self._only)
+        return declared and chosen
+
+    def _command(self) -> Sequence[str]:
+        arguments = [self._spec] if self._spec else []
+        for name in self._only:
+            arguments += ["--only", name]
+        for name, value in self._settings.items():
+            option = "--log-level" if name == "log" else f"--{name}"
+            arguments += [option, str(value)]
+        return [sys.executable, "-m", "isthmus", "run", *arguments, "--log", self._form]
+
+
+def _refuse_memory(app: App | None) -> None:
+    if app is not None and app.settings.engine.startswith("memory:"):
+        raise ConfigError(
+            "memory:// lives inside one process, so --workers would be strangers to each other; "
+            "use sqlite:///file.db"
+        )
