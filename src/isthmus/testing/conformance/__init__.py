@@ -12,6 +12,7 @@ not to be able to, by its capabilities, it must refuse; the tests see to both.
 from isthmus.testing.conformance.engine_life import EngineTests
 from isthmus.testing.conformance.log_groups import GroupTests
 from isthmus.testing.conformance.log_keeping import LogKeepingTests
+from isthmus.testing.conformance.log_members import MemberTests
 from isthmus.testing.conformance.log_records import RecordTests
 from isthmus.testing.conformance.log_versions import VersionTests
 from isthmus.testing.conformance.queue_keeping import KeepingTests
@@ -42,7 +43,7 @@ class QueueConformance(SendingTests, ReceivingTests, SettlingTests, OrderingTest
     """`isthmus.contracts.queue`, sentence by sentence."""
 
 
-class LogConformance(RecordTests, VersionTests, GroupTests, LogKeepingTests):
+class LogConformance(RecordTests, VersionTests, GroupTests, MemberTests, LogKeepingTests):
     """`isthmus.contracts.log`, sentence by sentence."""
 
 
