@@ -43,15 +43,6 @@ UPDATE isthmus_single SET attempt = attempt + (token <> 0), lapses = lapses + (t
 WHERE id IN (SELECT value FROM json_each(?4))
 RETURNING id, token, message_id, packed, body, attempt, lapses
 """
-_CUT_RANGES = """
-UPDATE isthmus_lease SET until = ?1 + span
-WHERE until > ?1 + span AND lane IN (SELECT lane FROM isthmus_lane WHERE sub = ?2)
-"""
-_CUT_SINGLES = """
-UPDATE isthmus_single SET ready_at = ?1 + span
-WHERE token <> 0 AND ready_at > ?1 + span
-  AND lane IN (SELECT lane FROM isthmus_lane WHERE sub = ?2)
-"""
 
 Row = tuple[int, int, str, bytes, bytes, int, int]
 """id, token, the message's own id, packed, body, attempt, lapses"""
@@ -87,15 +78,10 @@ class Claim:
     """`room` may be larger: by those of these that a transaction has settled."""
     now: float
     span: float
-    stepped: bool = False
-    """The clock may have gone back: no lease may last longer than it was given for."""
     fresh_first: bool = False
     """Half of it for what is fresh: those that come back have had their turns."""
 
     def __call__(self, db: Connection) -> Claimed:
-        if self.stepped:
-            db.execute(_CUT_RANGES, (self.now, self.sub))
-            db.execute(_CUT_SINGLES, (self.now, self.sub))
         settled = [receipt for receipt in self.doubtful if not receipt.is_live(db)]
         most = min(self.most, self.room + len(settled))
         lanes = lanes_of(db, self.sub)

@@ -6,7 +6,6 @@ did not, and takes what is free up to a fair share. Who owns more than that
 is asked to release it, in its own time.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -35,12 +34,13 @@ CREATE TABLE isthmus_position (
   PRIMARY KEY (reader, partition)
 ) WITHOUT ROWID;
 CREATE TABLE isthmus_member (
+  seat INTEGER PRIMARY KEY, -- who came first has the lower one
   reader INTEGER NOT NULL,
   name TEXT NOT NULL,
   until REAL NOT NULL,
   span REAL NOT NULL,
-  PRIMARY KEY (reader, name)
-) WITHOUT ROWID;
+  UNIQUE (reader, name)
+);
 """
 
 _ENTER = "INSERT OR IGNORE INTO isthmus_group (log, name) VALUES (?, ?)"
@@ -55,10 +55,10 @@ _GENERATION = "SELECT generation FROM isthmus_group WHERE number = ?"
 _CUT = "UPDATE isthmus_member SET until = ?2 + span WHERE reader = ?1 AND until > ?2 + span"
 _BURY = "DELETE FROM isthmus_member WHERE reader = ? AND until <= ? AND name <> ?"
 _ATTEND = """
-INSERT INTO isthmus_member VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT DO UPDATE SET until = ?3, span = ?4
+INSERT INTO isthmus_member (reader, name, until, span) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (reader, name) DO UPDATE SET until = ?3, span = ?4
 """
-_MEMBERS = "SELECT name, until FROM isthmus_member WHERE reader = ?"
+_MEMBERS = "SELECT name, until FROM isthmus_member WHERE reader = ? ORDER BY seat"
 _LEAVE = "DELETE FROM isthmus_member WHERE reader = ? AND name = ?"
 _POSITIONS = "SELECT partition, next, owner, epoch FROM isthmus_position WHERE reader = ?"
 _TAKE = """
@@ -145,7 +145,8 @@ class Attendance:
         rows = db.execute(_POSITIONS, (self.group.number,)).fetchall()
         owners = {partition: owner for partition, _, owner, _ in rows if owner in members}
         mine = sorted(partition for partition, owner in owners.items() if owner == self.member)
-        share = share_of(self.member, members, owners, partitions=len(rows))
+        rank = list(members).index(self.member)
+        share = share_of(rank, members=len(members), partitions=len(rows))
         free = [partition for partition, *_ in rows if partition not in owners]
         taken = free[: max(0, share - len(mine))]
         db.executemany(_TAKE, [(self.member, self.group.number, each) for each in taken])
@@ -199,12 +200,10 @@ class Holding:
             raise LeaseLostError(lost, what="partition")
 
 
-def share_of(
-    member: str, members: Mapping[str, object], owners: Mapping[int, str], *, partitions: int
-) -> int:
-    """Return how many partitions are a fair share: what remains of an even division
-    stays with those who own most, so that nobody gives up more than needed."""
-    each, rest = divmod(partitions, len(members))
-    owns = Counter(owners.values())
-    ranked = sorted(members, key=lambda name: (-owns[name], name))
-    return each + (ranked.index(member) < rest)
+def share_of(rank: int, *, members: int, partitions: int) -> int:
+    """Return how many partitions are the share of the member that came as number `rank`, from 0.
+
+    Who comes last takes from others as few as can be; when one goes, no share shrinks.
+    """
+    each, rest = divmod(partitions, members)
+    return each + (rank < rest)

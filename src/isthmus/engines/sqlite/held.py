@@ -13,8 +13,9 @@ class Held:
     whether it did: those stay doubtful, and are asked about when room is short.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, *, lease: float) -> None:
+        self._limit, self._lease = limit, lease
+        self._looked_at = 0.0
         self._until: dict[str, float] = {}  # the earliest first
         self._doubtful: set[str] = set()
         self.wanted = False
@@ -22,6 +23,9 @@ class Held:
 
     def room(self, now: float) -> int:
         """Return how many more it may hold, at least."""
+        if now < self._looked_at:
+            self._cut(now + self._lease)
+        self._looked_at = now
         for receipt in list(self._lapsed(now)):
             self._drop(receipt)
         return self._limit - len(self._until)
@@ -36,18 +40,18 @@ class Held:
         """Return when the first lease runs out; inf if nothing is held."""
         return next(iter(self._until.values()), float("inf"))
 
-    def take(self, receipts: Iterable[str], *, until: float) -> None:
-        """Note that these are held from now on."""
+    def take(self, receipts: Iterable[str], now: float) -> None:
+        """Note that these are held for one lease from `now` on."""
+        until = now + self._lease
         for receipt in receipts:
             self._until[receipt] = until
 
-    def extend(self, receipts: Iterable[str], *, until: float) -> None:
-        for receipt in receipts:
-            if self._until.pop(receipt, None) is not None:
-                self._until[receipt] = until
+    def extend(self, receipts: Iterable[str], now: float) -> None:
+        held = [receipt for receipt in receipts if self._until.pop(receipt, None) is not None]
+        self.take(held, now)
 
-    def cut(self, until: float) -> None:
-        """No lease lasts beyond `until`."""
+    def _cut(self, until: float) -> None:
+        """The clock went back: no lease lasts beyond `until`."""
         self._until = {receipt: min(end, until) for receipt, end in self._until.items()}
 
     def drop(self, receipts: Iterable[str]) -> None:

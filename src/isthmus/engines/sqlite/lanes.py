@@ -34,6 +34,7 @@ __all__ = [
     "lanes_of",
     "let_next",
     "number_of",
+    "ready_after",
 ]
 
 NUMBERS = 40
@@ -158,6 +159,11 @@ def let_next(db: Connection, lane: int, key: str) -> None:
     """One of this key is gone: the one that is now the first need wait no longer."""
     if key:
         db.execute(_LET_NEXT, (lane, key))
+
+
+def ready_after(delay: float, now: float) -> float:
+    """Return when a message is ready; 0 without a delay: no clock need come so far again."""
+    return now + delay if delay > 0 else 0.0
 
 
 def lane_of(id_: int) -> int:

@@ -127,8 +127,8 @@ class SqliteLog:
         if expected is not None:
             _require_versioned(shape)
         if messages or expected:
-            at = self._database.clock.now()
-            added = Append.of(shape, messages, expected=expected, at=at)
+            clock = self._database.clock
+            added = Append.of(shape, messages, expected=expected, clock=clock)
             await self._database.merge(append, added, tx=tx)
 
     async def read(

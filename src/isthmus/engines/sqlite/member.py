@@ -58,7 +58,7 @@ class SqliteMember:
 
     async def _look(self, limit: int) -> tuple[Found, float]:
         changed = self._is_due() and await self._attend()
-        if self._drained or limit <= 0:
+        if self._drained:
             return ((),), 0.0
         before = dict(self._cursors)
         pages = await self._pages(before, limit)
@@ -67,7 +67,7 @@ class SqliteMember:
             before = dict(self._cursors)
             pages = await self._pages(before, limit)
         records = self._advance(before, pages)
-        if records or changed:
+        if records or changed or limit <= 0:
             return (records,), 0.0
         return None, min(self._due_at, self._attended_at + self._session / 3)
 
@@ -110,12 +110,12 @@ class SqliteMember:
     def _read_pages(self, db: Connection, places: Sequence[tuple[int, int]], limit: int) -> _Pages:
         rows: dict[int, Sequence[Row]] = {}
         for number, offset in places:
+            if limit <= 0:
+                break
             part = self._shape.parts[number]
             if found := page(db, part, offset=offset, limit=limit):
                 rows[number] = found
                 limit -= len(found)
-            if limit <= 0:
-                break
         return _Pages(rows, self._group.generation(db))
 
     def _advance(self, before: Mapping[int, int], pages: _Pages) -> Sequence[Record]:

@@ -15,6 +15,7 @@ from isthmus.engines.sqlite.clearing import Clearing, Removal, find, sent, surpl
 from isthmus.engines.sqlite.database import Connection, Database
 from isthmus.engines.sqlite.lanes import TABLES, channel_of
 from isthmus.engines.sqlite.limits import BOUND, MAX_BATCH, MAX_BODY, require_fitting
+from isthmus.engines.sqlite.moments import Moments
 from isthmus.engines.sqlite.receiver import SqliteReceiver
 from isthmus.engines.sqlite.sends import Send, store
 from isthmus.engines.sqlite.survey import Place, browse, count, oldest
@@ -43,6 +44,7 @@ WHERE retention IS NOT NULL OR max_length IS NOT NULL
 class SqliteQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._moments = Moments(database)
         self._capabilities = QueueCapabilities(
             scope=database.scope,
             durable=database.durability,
@@ -85,17 +87,17 @@ class SqliteQueue:
     ) -> None:
         require_fitting(topic, messages)
         if messages:
-            send = Send.of(topic, messages, now=self._database.clock.now(), delay=delay)
+            send = Send.of(topic, messages, delay=delay, clock=self._database.clock)
             await self._database.merge(store, send, tx=tx)
 
     async def receiver(
         self, topic: str, subscription: str, *, limit: int, lease: float
     ) -> Receiver:
         sub = await self._sub(topic, subscription)
-        return SqliteReceiver(self._database, sub, limit=limit, lease=lease)
+        return SqliteReceiver(self._database, self._moments, sub, limit=limit, lease=lease)
 
     async def stats(self, topic: str, subscription: str) -> QueueStats:
-        sub, now = await self._sub(topic, subscription), self._database.clock.now()
+        sub, now = await self._sub(topic, subscription), await self._moments.now()
         return await self._database.read(lambda db: count(db, sub, now))
 
     async def subscriptions(self) -> Sequence[tuple[str, str]]:
@@ -104,7 +106,7 @@ class SqliteQueue:
     async def browse(
         self, topic: str, subscription: str, *, after: str = "", limit: int = 100
     ) -> Sequence[Waiting]:
-        sub, now = await self._sub(topic, subscription), self._database.clock.now()
+        sub, now = await self._sub(topic, subscription), await self._moments.now()
         return await self._database.read(
             lambda db: browse(db, sub, after=after, limit=limit, now=now)
         )
@@ -112,7 +114,7 @@ class SqliteQueue:
     async def remove(
         self, topic: str, subscription: str, ids: Sequence[str], *, tx: Tx = None
     ) -> int:
-        sub, now = await self._sub(topic, subscription), self._database.clock.now()
+        sub, now = await self._sub(topic, subscription), await self._moments.now()
         names = list(ids)
         # the long look happens beside the writers; what comes after `seen` is looked at in turn
         seen, found = await self._database.read(lambda db: (sent(db, sub), find(db, sub, names)))
@@ -125,7 +127,7 @@ class SqliteQueue:
         after = gone = 0
         while places := await self._next(sub, after, end):
             ids = [place.id for place in places]
-            gone += await self._database.write(Clearing(sub, ids, self._database.clock.now()))
+            gone += await self._database.write(Clearing(sub, ids, await self._moments.now()))
             after = places[-1].number
         return gone
 
@@ -149,7 +151,7 @@ class SqliteQueue:
     async def _shorten(
         self, sub: int, retention: float | None, max_length: int | None, *, most: int
     ) -> int:
-        now = self._database.clock.now()
+        now = await self._moments.now()
         ids = await self._database.read(
             lambda db: surplus(
                 db, sub, retention=retention, max_length=max_length, now=now, limit=most

@@ -9,6 +9,7 @@ from isthmus.engines.sqlite.held import Held
 from isthmus.engines.sqlite.lanes import channel_of, first_due, lanes_of
 from isthmus.engines.sqlite.leases import Receipt
 from isthmus.engines.sqlite.limits import require_few
+from isthmus.engines.sqlite.moments import Moments
 from isthmus.engines.sqlite.packing import unpack
 from isthmus.engines.sqlite.settlement import Extension, Settlement, settle
 from isthmus.errors import LeaseLostError
@@ -23,15 +24,16 @@ Found = tuple[Sequence[Delivery]] | None
 
 
 class SqliteReceiver:
-    def __init__(self, database: Database, sub: int, *, limit: int, lease: float) -> None:
-        self._database, self._sub = database, sub
+    def __init__(
+        self, database: Database, moments: Moments, sub: int, *, limit: int, lease: float
+    ) -> None:
+        self._database, self._moments, self._sub = database, moments, sub
         self._channel = channel_of(sub)
         self._lease = lease
-        self._held = Held(limit)
+        self._held = Held(limit, lease=lease)
         self._asked = 0  # room that other calls have claims under way for
         self._busy = False  # the last claim took all it could
         self._came_back = 0  # in a row
-        self._looked_at = float("inf")
         self._drained = False
 
     # --- receiving
@@ -46,24 +48,20 @@ class SqliteReceiver:
     async def _look(self, limit: int) -> tuple[Found, float]:
         if self._drained or limit <= 0:
             return ((),), 0.0
-        now = self._database.clock.now()
-        stepped = now < self._looked_at
-        if stepped:
-            self._held.cut(now + self._lease)
-        self._looked_at = now
+        now = await self._moments.now()
         room = self._held.room(now) - self._asked
         doubtful = () if room >= limit else self._held.doubtful()
         self._held.wanted = room <= 0
         if room <= 0 and not doubtful:
             return None, self._held.lapse_at()
-        if not (self._busy or stepped or room <= 0):
+        if not self._busy and room > 0:
             due = await self._database.read(lambda db: first_due(lanes_of(db, self._sub)))
             if due > now:
                 return None, due
-        return await self._claim(limit, room, doubtful, now=now, stepped=stepped)
+        return await self._claim(limit, room, doubtful, now)
 
     async def _claim(
-        self, limit: int, room: int, doubtful: Sequence[str], *, now: float, stepped: bool
+        self, limit: int, room: int, doubtful: Sequence[str], now: float
     ) -> tuple[Found, float]:
         claim = Claim(
             sub=self._sub,
@@ -72,7 +70,6 @@ class SqliteReceiver:
             doubtful=[Receipt.read(receipt) for receipt in doubtful],
             now=now,
             span=self._lease,
-            stepped=stepped,
             fresh_first=self._came_back >= FLOOD,
         )
         expected = max(0, min(limit, room))
@@ -89,7 +86,7 @@ class SqliteReceiver:
         if not claimed.rows:
             return None, min(claimed.due_at, self._held.lapse_at())
         deliveries = [_delivery(*row) for row in claimed.rows]
-        self._held.take([each.receipt for each in deliveries], until=now + self._lease)
+        self._held.take([each.receipt for each in deliveries], now)
         returned = all(each.attempt > 1 for each in deliveries)
         self._came_back = self._came_back + len(deliveries) if returned else 0
         return (deliveries,), 0.0
@@ -99,9 +96,9 @@ class SqliteReceiver:
     async def extend(self, receipts: Sequence[str]) -> None:
         if not receipts:
             return
-        now = self._database.clock.now()
+        now = await self._moments.now()
         lost = await self._database.write(Extension(receipts, now, self._lease), lazy=True)
-        self._held.extend(receipts, until=now + self._lease)
+        self._held.extend(receipts, now)
         self._held.drop(lost)
         if lost:
             raise LeaseLostError(lost)
@@ -110,8 +107,8 @@ class SqliteReceiver:
         if not outcomes:
             return
         require_few(outcomes)
-        now, whole = self._database.clock.now(), tx is not None
-        settlement = Settlement(self._sub, outcomes, now, whole=whole, held=self._held)
+        clock, whole = self._database.clock, tx is not None
+        settlement = Settlement(self._sub, outcomes, clock, whole=whole, held=self._held)
         receipts = [outcome.receipt for outcome in outcomes]
         lost = await self._database.merge(settle, settlement, tx=tx)
         if whole:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from isthmus.clock import Clock
 from isthmus.contracts import Record, Versions, partition_of
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.packing import pack, unpack
@@ -117,14 +118,14 @@ class Append(NamedTuple):
     rows: Sequence[tuple[int, str, str, bytes, bytes]]
     """part, the message's id, key, packed, body"""
     expected: Mapping[str, int]
-    at: float
+    clock: Clock
 
     @classmethod
     def of(
-        cls, shape: Shape, messages: Sequence[Message], *, expected: Versions, at: float
+        cls, shape: Shape, messages: Sequence[Message], *, expected: Versions, clock: Clock
     ) -> "Append":
         rows = [(part_of(shape, m.key), m.id, m.key, pack(m), m.body) for m in messages]
-        return cls(shape, rows, expected or {}, at)
+        return cls(shape, rows, expected or {}, clock)
 
 
 def part_of(shape: Shape, key: str) -> int:
@@ -132,7 +133,10 @@ def part_of(shape: Shape, key: str) -> int:
 
 
 def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | None]:
-    """Add them together, each whole or, if a version differs, not at all."""
+    """Add them together, each whole or, if a version differs, not at all.
+
+    They are appended now, when they commit: moments ascend with the offsets.
+    """
     versions = _Versions(db)
     rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     answers: list[ConflictError | None] = []
@@ -172,7 +176,7 @@ class _Versions(dict[tuple[int, str], int]):
 
 def _number(append: Append, versions: _Versions, rows: Mapping[int, list[tuple[Any, ...]]]) -> None:
     """Give each row its version, and put it with the others of its partition."""
-    at, version = append.at, None
+    at, version = append.clock.now(), None
     for part, name, key, packed, body in append.rows:
         if append.shape.versioned:
             version = versions[part, key] = versions[part, key] + 1

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from isthmus.clock import Clock
 from isthmus.engines.sqlite.connection import Connection
-from isthmus.engines.sqlite.lanes import NUMBERS, channel_of
+from isthmus.engines.sqlite.lanes import NUMBERS, channel_of, ready_after
 from isthmus.engines.sqlite.packing import pack
 from isthmus.message import Message
 
@@ -38,16 +39,17 @@ class Send(NamedTuple):
 
     topic: str
     rows: Sequence[Row]
-    sent_at: float
-    ready_at: float
+    delay: float
+    clock: Clock
 
     @classmethod
-    def of(cls, topic: str, messages: Sequence[Message], *, now: float, delay: float) -> "Send":
+    def of(cls, topic: str, messages: Sequence[Message], *, delay: float, clock: Clock) -> "Send":
         rows = [Row(m.id, m.key, m.priority, pack(m), m.body) for m in messages]
-        return cls(topic, rows, now, now + delay)
+        return cls(topic, rows, delay, clock)
 
 
 def store(db: Connection, sends: Sequence[Send]) -> list[None]:
+    """Store them together; they are sent now, when they commit, and not when they were staged."""
     topics: dict[str, list[Send]] = defaultdict(list)
     for send in sends:
         topics[send.topic].append(send)
@@ -62,13 +64,13 @@ def store(db: Connection, sends: Sequence[Send]) -> list[None]:
 def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, ordered: bool) -> None:
     ranges: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     singles: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    numbers = itertools.count(first)
+    numbers, at = itertools.count(first), sends[0].clock.now()
     for send in sends:
-        at, ready_at = send.sent_at, send.ready_at
+        ready_at = ready_after(send.delay, at)
         for (name, key, priority, packed, body), number in zip(send.rows, numbers, strict=False):
             if ordered:
                 singles[0].append((number, key, ready_at, name, at, packed, body))
-            elif ready_at > at:
+            elif ready_at:
                 singles[priority].append((number, "", ready_at, name, at, packed, body))
             else:
                 ranges[priority].append((number, name, at, packed, body))

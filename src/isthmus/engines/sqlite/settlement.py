@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from isthmus.clock import Clock
 from isthmus.contracts import Ack, Nack, Outcome
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.held import Held
-from isthmus.engines.sqlite.lanes import channel_of, let_next
+from isthmus.engines.sqlite.lanes import channel_of, let_next, ready_after
 from isthmus.engines.sqlite.leases import Range, Receipt
 from isthmus.engines.sqlite.packing import merge_headers
 from isthmus.errors import LeaseLostError
@@ -34,7 +35,7 @@ class Settlement:
 
     sub: int
     outcomes: Sequence[Outcome]
-    now: float
+    clock: Clock
     whole: bool
     """If a receipt is stale, nothing of it may be done."""
     held: Held
@@ -52,7 +53,7 @@ def settle(db: Connection, settlements: Sequence[Settlement]) -> list[list[str]]
     for number, settlement in enumerate(settlements):
         for outcome in settlement.outcomes:
             receipt = token, id_ = Receipt.read(outcome.receipt)
-            if id_ in acks[token] or receipt in nacks:
+            if not token or id_ in acks[token] or receipt in nacks:
                 lost[number].append(outcome.receipt)
             elif isinstance(outcome, Ack):
                 acks[token][id_] = number
@@ -91,7 +92,7 @@ def _ack(
 
 def _nack(db: Connection, receipt: Receipt, nack: Nack, by: Settlement) -> bool:
     """Return whether the receipt is live."""
-    ready_at = by.now + nack.delay
+    ready_at = ready_after(nack.delay, by.clock.now())
     if not _give_back(db, receipt, ready_at, counted=nack.counted):
         return False
     if nack.headers:

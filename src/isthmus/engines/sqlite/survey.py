@@ -168,7 +168,7 @@ class _Page:
             message=unpack(name, body, packed),
             place=f"{number:010x}",
             sent_at=sent_at,
-            ready_at=ready_at,
+            ready_at=ready_at or sent_at,
             attempt=attempt,
             leased=leased,
         )
