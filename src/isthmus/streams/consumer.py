@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from isthmus.contracts import Edge, Member
@@ -37,13 +38,14 @@ class GroupConsumer:
         return not self._gate.is_set()
 
     @property
-    def busy(self) -> bool:
-        """Whether anything taken is not done yet."""
-        reading = self._session is not None and self._session.busy
-        return reading or self._parked.busy
+    def in_hand(self) -> Sequence[str]:
+        """The places of what is read and not done, and the receipts of what is parked."""
+        reading = () if self._session is None else self._session.in_hand
+        return [*reading, *self._parked.in_hand]
 
     async def run(self, host: Host) -> None:
         """Read until drained; what was begun is done when it returns."""
+        self._draining = False  # an App may be run again
         async with asyncio.TaskGroup() as both:
             both.create_task(self._parked.run(beside_the_rows(host)))
             both.create_task(self._read(host))

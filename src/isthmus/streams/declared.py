@@ -1,8 +1,9 @@
 """What streams add to the declared model."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from isthmus.handling.model import Declared
+from isthmus.schema import Schema
 from isthmus.streams.options import GroupOptions
 
 __all__ = ["DeclaredGroup", "DeclaredStream"]
@@ -12,8 +13,8 @@ class DeclaredStream(Declared, frozen=True, kw_only=True):
     """A stream."""
 
     kind: ClassVar[str] = "stream"
-    payload: str
-    """The schema's name and version, or the type as it is written."""
+    payload: Schema[Any]
+    """Written, it is the schema's name and version, or the type."""
     partitions: int
     retention: float | None
     max_bytes: int | None

@@ -125,9 +125,12 @@ class Session:
         await self._member.drain()
 
     @property
-    def busy(self) -> bool:
-        """Whether anything taken is not done, or not committed yet."""
-        return self._in_hand > 0 or any(each.behind for each in self._progress.values())
+    def in_hand(self) -> Sequence[str]:
+        """How far each partition is, and how much of it is read ahead."""
+        return [
+            f"{each.partition}:{each.position}:{each.committed}:{each.spread}:{each.running}"
+            for each in self._progress.values()
+        ]
 
     # --- reading ----------------------------------------------------------------------------
 

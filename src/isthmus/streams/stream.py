@@ -70,7 +70,7 @@ class Stream(Generic[T]):
         self._opened: _Opened[T] | None = None
         self._limits = DeclaredStream(
             name=name,
-            payload=str(self.schema),
+            payload=self.schema,
             partitions=_above_zero("partitions", partitions),
             retention=None if retention is None else _above_zero("retention", seconds(retention)),
             max_bytes=None if max_bytes is None else _above_zero("max_bytes", max_bytes),
@@ -241,7 +241,7 @@ class Stream(Generic[T]):
             max_bytes=limits.max_bytes,
             compaction=limits.compaction,
         )
-        envelope = Envelope(self.schema, source=host.name, clock=host.clock)
+        envelope = Envelope(self.schema, source=host.source, clock=host.clock)
         self._opened = _Opened(host, host.log, envelope, Appender(host, self.name).append)
 
     @property
