@@ -11,6 +11,7 @@ from isthmus.handling.inject import Call, Source
 from isthmus.handling.signature import NOTHING, Parameter, Signature
 from isthmus.handling.sync_transaction import SyncTransaction
 from isthmus.handling.unit import Unit, current
+from isthmus.schema.kinds import type_name
 
 __all__ = ["POSSIBLE", "host", "resource", "transaction", "unit"]
 
@@ -70,11 +71,11 @@ def resource(signature: Signature, parameter: Parameter) -> Source | None:
 
     def require(host: Host) -> None:
         if type_ not in host.resources:
-            known = ", ".join(getattr(kind, "__name__", str(kind)) for kind in host.resources)
+            name, known = type_name(type_), ", ".join(map(type_name, host.resources))
             raise signature.error(
                 parameter.name,
-                f"is a {type_.__name__}, and no resource gives one (resources: {known or 'none'}); "
-                f"declare it: @app.resource on a function that returns {type_.__name__}",
+                f"is a {name}, and no resource gives one (resources: {known or 'none'}); "
+                f"declare it: @app.resource on a function that returns {name}",
             )
 
     return Source(take, require=require)

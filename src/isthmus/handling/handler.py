@@ -7,7 +7,7 @@ the message, dependencies and resources are given by annotation.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from isthmus.errors import SchemaError
+from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling import given
 from isthmus.handling.batch import Batch
 from isthmus.handling.declarations import Declarations
@@ -55,12 +55,19 @@ class Handler:
         Raises:
             ConfigError: It asks for a resource that nobody gives.
         """
-        self._plan.require(host)
+        try:
+            self._plan.require(host)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; {self._possible}") from error
         invoke = self._several(host) if self.batch else self._direct() or self._single(host)
         return wrapped(invoke, self._declared.root.middleware, self.signature.title)
 
+    @property
+    def _possible(self) -> str:
+        return f"a handler may take {self._payload.described}, {given.POSSIBLE}"
+
     def _planned(self) -> Plan:
-        possible = f"a handler may take {self._payload.described}, {given.POSSIBLE}"
+        possible = self._possible
         offers = (header, given.transaction, given.host, *self._payload.offers, given.resource)
         return Plan(
             self.signature, (depends(offers, possible=possible), *offers), possible=possible

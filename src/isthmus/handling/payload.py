@@ -96,6 +96,10 @@ class Payload:
         if origin is Batch or self._takes(parameter):
             self.is_read = True
             return Source(attrgetter("payload") if origin is Batch else _values)
+        if annotation == self._type:
+            raise self._signature.error(
+                parameter.name, f"is one {type_name(annotation)}; a batch gives {self.described}"
+            )
         return None
 
     # --- which parameter it is ---------------------------------------------------------------

@@ -58,7 +58,7 @@ class Resources(Mapping[Any, Any]):
         """`declared`: by the type that each function gives."""
         self._declared = declared
         self._open: dict[Any, Any] = {}
-        self._stack = AsyncExitStack()
+        self._closing: list[AsyncExitStack] = []
         self._way: list[Any] = []
 
     async def open(self, host: Host) -> None:
@@ -73,15 +73,30 @@ class Resources(Mapping[Any, Any]):
             await self._opened(kind, call)
 
     async def aclose(self) -> None:
-        """Close all, the last opened first, whatever one of them raises; twice is once."""
+        """Close all, the last opened first; twice is once.
+
+        Raises:
+            Exception: What closing one raised, or an ExceptionGroup; the others are closed.
+        """
         self._open.clear()
-        await self._stack.aclose()
+        errors: list[Exception] = []
+        while self._closing:
+            try:
+                await self._closing.pop().aclose()
+            except Exception as error:  # noqa: BLE001 - raised when all are closed
+                errors.append(error)
+        if len(errors) > 1:
+            raise ExceptionGroup("several resources could not be closed", errors)
+        if errors:
+            raise errors[0]
 
     async def _opened(self, kind: Any, call: Call) -> Any:
         if kind not in self._open:
             self._refuse_a_circle(kind)
             self._way.append(kind)
-            self._open[kind] = await self._provider(kind).open(call, self._stack)
+            own = AsyncExitStack()  # one each: an error of one is no other's
+            self._open[kind] = await self._provider(kind).open(call, own)
+            self._closing.append(own)
             self._way.pop()
         return self._open[kind]
 

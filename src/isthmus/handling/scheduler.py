@@ -43,6 +43,7 @@ class Scheduler:
         self._stop = asyncio.Event()
 
     async def run(self, host: Host) -> None:
+        self._stop = asyncio.Event()  # an App may be run again, on another loop
         schedules = self._declared.shared(Roster)
         wait = 0.0
         while not await host.clock.wait(self._stop, wait):
