@@ -97,7 +97,7 @@ class AdoptedTransaction(Statements):
         """Queue with our writers, once; alone it would depend on its luck against them."""
         turn = Turn(Path(f"{self._path}.lock"))
         try:
-            await asyncio.to_thread(turn.__enter__)
+            await asyncio.to_thread(turn.take)
             await self._guest.run(lambda driver: driver.cursor().execute("BEGIN IMMEDIATE"))
         finally:
             turn.close()

@@ -46,10 +46,9 @@ class Database:
         self._wakes = Wakes()
         self._post = Post(address.path)
         self._watch = Watch(look=self._look, changed=self._wakes.wake_all)
-        self._turn = Turn(Path(f"{address.path}.lock"))
         self._writer = Writer(
             _open(address, writes=True),
-            self._turn,
+            Turn(Path(f"{address.path}.lock")),
             Checkpoints(address.path, busy_timeout=address.busy_timeout),
             self._post,
             home=self._home,
@@ -211,7 +210,6 @@ class Database:
         for worker in (self._writer, self._reader, self._fetcher):
             await worker.aclose(self._refusal())
         self._post.close()
-        self._turn.close()
 
     def _refusal(self) -> UnavailableError:
         return UnavailableError(f"{self.path}: the engine is closed")

@@ -1,6 +1,8 @@
 """The event loop that an opened engine lives in."""
 
 import asyncio
+import os
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -15,6 +17,8 @@ class Home:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._forked = False
+        _homes.add(self)
 
     def future(self) -> asyncio.Future[Any]:
         """Raises: ConfigError: It was asked for in another loop."""
@@ -23,12 +27,23 @@ class Home:
             self._bind(loop)
         return loop.create_future()
 
+    def leave(self) -> None:
+        """This is a forked child, where no thread of ours runs."""
+        self._forked, self._loop = True, None
+
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._forked:
+            raise ConfigError("this engine was opened before a fork; open one in each process")
         if self._loop is not None and not self._loop.is_closed():
             raise ConfigError(
                 "this engine belongs to another event loop; open one in each, they share the file"
             )
         self._loop = loop
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call after so many real seconds; from the loop itself."""
+        assert self._loop is not None
+        self._loop.call_later(seconds, call)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call at the end of this turn; from the loop itself."""
@@ -40,3 +55,14 @@ class Home:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is gone, and all who waited with it
                 self._loop.call_soon_threadsafe(call, *arguments)
+
+
+_homes: weakref.WeakSet[Home] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    for home in _homes:
+        home.leave()
+
+
+os.register_at_fork(after_in_child=_leave_all)

@@ -1,16 +1,14 @@
 """A thread that serves, in batches, what one event loop submits."""
 
 import asyncio
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from isthmus.engines.sqlite.home import Home
-from isthmus.errors import ConfigError, IsthmusError, UnavailableError
+from isthmus.errors import IsthmusError, UnavailableError
 
 __all__ = ["Result", "Worker"]
 
@@ -19,6 +17,10 @@ Result = tuple[asyncio.Future[Any], Any, BaseException | None]
 """A future, with what it shall answer or raise."""
 
 _MOST = 4096
+"""Jobs in one batch."""
+
+_LONGEST_END = 30.0
+"""A thread that hangs in the system for longer than so many seconds is left behind."""
 
 
 class Worker(Generic[Job]):
@@ -44,7 +46,6 @@ class Worker(Generic[Job]):
         self._closing = False
         self._refusal: IsthmusError | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        _workers.add(self)
         self._thread.start()
 
     # --- the loop's side
@@ -66,6 +67,14 @@ class Worker(Generic[Job]):
         with suppress(RuntimeError):  # it is awake already
             self._kicked.release()
 
+    def withdraw(self) -> list[Job]:
+        """Return what waits, which then is not served."""
+        jobs: list[Job] = []
+        with suppress(IndexError):
+            while True:
+                jobs.append(self._jobs.popleft())
+        return jobs
+
     def refuse(self, refusal: IsthmusError) -> None:
         """Take nothing more."""
         self._refusal = self._refusal or refusal
@@ -75,7 +84,7 @@ class Worker(Generic[Job]):
         self.refuse(refusal)
         self._closing = True
         self.kick()
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, _LONGEST_END)
 
     # --- the thread's side
 
@@ -91,7 +100,7 @@ class Worker(Generic[Job]):
         return kicked
 
     def _run(self) -> None:
-        while batch := self._take():
+        while (batch := self._take()) is not None:
             try:
                 self._serve(batch)
             except BaseException as error:  # noqa: BLE001  a waiter must never hang
@@ -103,17 +112,21 @@ class Worker(Generic[Job]):
     def end(self) -> None:
         """Let go of what it works with; the last that the thread does."""
 
-    def _take(self) -> list[Job]:
-        """Return what waits, as soon as anything does; nothing at the end."""
+    def _take(self) -> list[Job] | None:
+        """Return what waits, as soon as anything does; None at the end."""
         while not self._jobs:
             self._idle = True
             if self._jobs:
                 break
             if self._closing:
-                return []
+                return None
             self._kicked.acquire()
         self._idle = False
-        return [self._jobs.popleft() for _ in range(min(len(self._jobs), _MOST))]
+        jobs: list[Job] = []
+        with suppress(IndexError):  # what waited may be withdrawn meanwhile
+            while len(jobs) < _MOST:
+                jobs.append(self._jobs.popleft())
+        return jobs
 
 
 def _resolve(results: Sequence[Result], then: Callable[[], None] | None) -> None:
@@ -126,16 +139,3 @@ def _resolve(results: Sequence[Result], then: Callable[[], None] | None) -> None
             future.set_exception(error)
     if then is not None:
         then()
-
-
-_workers: weakref.WeakSet[Worker[Any]] = weakref.WeakSet()
-
-
-def _orphan() -> None:
-    for worker in _workers:
-        worker.refuse(
-            ConfigError("this engine was opened before a fork; open one in each process instead")
-        )
-
-
-os.register_at_fork(after_in_child=_orphan)

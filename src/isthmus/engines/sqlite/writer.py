@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from isthmus.engines.sqlite.address import Address
@@ -17,11 +19,12 @@ from isthmus.engines.sqlite.connection import (
     told,
 )
 from isthmus.engines.sqlite.home import Home
+from isthmus.engines.sqlite.patrol import Patrol
 from isthmus.engines.sqlite.post import Post
 from isthmus.engines.sqlite.script import MergedWork, Script
 from isthmus.engines.sqlite.turn import Turn
 from isthmus.engines.sqlite.worker import Result, Worker
-from isthmus.errors import StatementError
+from isthmus.errors import LockedError, StatementError
 
 __all__ = ["COMMIT", "LOOK", "MERGE", "STEP", "WRITE", "Job", "Writer"]
 
@@ -42,6 +45,10 @@ _APART = 16
 
 class _RefusedItemError(Exception):
     """An item that a script staged was refused among others': play each script apart."""
+
+
+class _GivenUpError(Exception):
+    """The turn came when nobody waited for it any more."""
 
 
 class _EndedError(sqlite3.Error):
@@ -84,6 +91,9 @@ class Writer(Worker[Job]):
         self._execute(f"PRAGMA synchronous = {'FULL' if self._full else 'NORMAL'}")
         self._apart = 0
         self._committed = committed
+        self._waiting: Sequence[Job] | None = None
+        self._claiming = threading.Lock()
+        self._patrol = Patrol(home, timeout=address.busy_timeout, give_up=self._give_up)
         super().__init__(
             "isthmus-sqlite-writer", home=home, serve=self._serve_all, fail=self._fail_all
         )
@@ -91,18 +101,22 @@ class Writer(Worker[Job]):
     def end(self) -> None:
         self._checkpoints.close()
         self._connection.close()
+        self._turn.close()
 
     # --- a group
 
     def _serve_all(self, jobs: Sequence[Job]) -> None:
         alike, others = _sorted(jobs)
-        if alike:
-            self._attempt(alike)
         for job in others:
             if job[1] == LOOK:
                 self._look(job[0])
-            else:
-                self._favour(job)
+        with suppress(_GivenUpError):
+            if alike:
+                self._attempt(alike)
+        for job in others:
+            if job[1] != LOOK:
+                with suppress(_GivenUpError):
+                    self._favour(job)
 
     def _attempt(self, jobs: Sequence[Job]) -> None:
         """Commit the jobs together; if the file refuses, each alone or none."""
@@ -122,17 +136,49 @@ class Writer(Worker[Job]):
         self._apart = max(0, self._apart - 1)
         steps = [job for job in jobs if job[1] == STEP]
         kept = [job for job in jobs if job[1] != STEP] if steps else jobs
-        with self._turn:
+        self._await_turn(jobs)
+        try:
             self._begin(lazy=all(job[4] for job in kept))
-            try:
-                if steps:
-                    self.answer(self._play(steps))
-                results = self._apply(kept, fused=fused)
-                self._execute("COMMIT" if kept else "ROLLBACK")
-            except BaseException:
-                self._abandon()
-                raise
+            if steps:
+                self.answer(self._play(steps))
+            results = self._apply(kept, fused=fused)
+            self._execute("COMMIT" if kept else "ROLLBACK")
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self._turn.give()
         self._publish(results)
+
+    def _await_turn(self, jobs: Sequence[Job]) -> None:
+        """Raises: _GivenUpError: It took too long; the jobs were told, and are not to be done."""
+        if self._turn.take_if_free():
+            return
+        self._waiting = jobs
+        with self._patrol:
+            self._turn.take()
+        if self._claimed() is None:
+            self._turn.give()
+            raise _GivenUpError
+
+    def _claimed(self) -> Sequence[Job] | None:
+        """Return the jobs that wait for the turn, to the one of two threads that is first."""
+        with self._claiming:
+            waiting, self._waiting = self._waiting, None
+        return waiting
+
+    def _give_up(self) -> None:
+        """Tell all who wait that the turn does not come; from the loop."""
+        jobs = [*(self._claimed() or ()), *self.withdraw()]
+        if jobs:
+            self._fail_all(
+                jobs,
+                LockedError(
+                    f"{self._path}: another process has been writing for over "
+                    f"{self._busy_timeout:g} s, nothing was written; is it stopped? "
+                    f"`fuser {self._path}.lock` names it"
+                ),
+            )
 
     def _begin(self, *, lazy: bool) -> None:
         """Begin; wait for strangers, who don't queue, as often as they may come."""
@@ -179,15 +225,17 @@ class Writer(Worker[Job]):
     def _favour(self, job: Job) -> None:
         """Hold the writer for one unlucky script, while it comes back in time."""
         held = _Held(job)
-        with self._turn:
-            try:
-                self._begin(lazy=False)
-                committed = self._converse(held)
-                self._execute("COMMIT" if committed else "ROLLBACK")
-                results: list[Result] = [(held.job[0], None, None)] if committed else []
-            except Exception as error:  # noqa: BLE001  whoever asked shall see it
-                self._abandon()
-                results = [(held.job[0], None, self._told(error))]
+        self._await_turn([job])
+        try:
+            self._begin(lazy=False)
+            committed = self._converse(held)
+            self._execute("COMMIT" if committed else "ROLLBACK")
+            results: list[Result] = [(held.job[0], None, None)] if committed else []
+        except Exception as error:  # noqa: BLE001  whoever asked shall see it
+            self._abandon()
+            results = [(held.job[0], None, self._told(error))]
+        finally:
+            self._turn.give()
         self._publish(results)
 
     def _converse(self, held: "_Held") -> bool:
@@ -212,15 +260,14 @@ class Writer(Worker[Job]):
         """Return its next job; others wait aside."""
         aside: list[Job] = []
         try:
-            while not script.ended or self._jobs:
+            while True:
                 while self._jobs:
                     job = self._jobs.popleft()
                     if job[2] is script:
                         return job
                     aside.append(job)
-                if not self.rest(until - time.monotonic()):
+                if script.ended or not self.rest(until - time.monotonic()):
                     return None
-            return None
         finally:
             self._jobs.extendleft(reversed(aside))
 
