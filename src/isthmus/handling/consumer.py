@@ -46,8 +46,7 @@ class Consumer:
     ) -> None:
         self.of, self._handler, self._options = of, handler, options
         self.name = f"{kind}:{of.address}"
-        self._gate = asyncio.Event()
-        self._gate.set()
+        self._gate = _gate(opened=True)
         self._draining = False
         self._session: _Session | None = None
 
@@ -61,7 +60,9 @@ class Consumer:
         return () if self._session is None else self._session.in_hand
 
     async def run(self, host: Host) -> None:
-        """Consume until drained; what was begun is settled when it returns."""
+        """Consume until drained; what was begun is settled when it returns. An App may be
+        run again, on another loop."""
+        self._draining, self._gate = False, _gate(opened=not self.paused)
         while not self._draining:
             await self._gate.wait()
             if not self._draining:
@@ -99,6 +100,13 @@ class Consumer:
     async def _end_session(self) -> None:
         if self._session is not None:
             await self._session.end()
+
+
+def _gate(*, opened: bool) -> asyncio.Event:
+    gate = asyncio.Event()
+    if opened:
+        gate.set()
+    return gate
 
 
 class _Session:

@@ -1,7 +1,7 @@
 """Everything that runs in one process of an App, from its start to its drain."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from isthmus.errors import ConfigError
@@ -25,14 +25,23 @@ class Runtime:
     the relay of the outbox, where there is one, housekeeping, and the controls.
     """
 
-    def __init__(self, declared: Declarations, host: Host, *, only: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        declared: Declarations,
+        host: Host,
+        *,
+        only: Sequence[str] = (),
+        apart: Collection[str] = (),
+    ) -> None:
         """`only`: names of workers, with wildcards, as ["queue:orders", "stream:*"]; all if empty.
+        `apart`: names of workers that are left out.
 
         Raises:
             ConfigError: A name fits no worker.
         """
         self._host = host
-        self._serving = _chosen(declared.workers, only)
+        chosen = _chosen(declared.workers, only)
+        self._serving = [worker for worker in chosen if worker.name not in apart]
         self._controls = Controls([each for each in self._serving if isinstance(each, Pausable)])
         self._keeping: list[Worker] = [Housekeeping(), self._controls]
         if needs_outbox(host):

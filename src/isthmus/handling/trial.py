@@ -30,6 +30,9 @@ T = TypeVar("T", covariant=True)
 WITNESS = "isthmus-trial"
 """The subscription that sees everything sent."""
 
+SERVER = "http"
+"""The worker that is left out: sockets know nothing of virtual time."""
+
 QUIET = 60
 """Turns of the loop in which nothing may stir before a trial counts as settled."""
 
@@ -57,7 +60,7 @@ class Trial:
         self, name: str, declared: Declarations, signals: Signals, topics: Sequence[str]
     ) -> None:
         self.clock = ManualClock()
-        settings = Settings(engine="memory://", port=0)
+        settings = Settings(engine="memory://")
         self._declared, self._topics = declared, topics
         self._opening = opened(name, declared, settings, self.clock, signals)
         self._sent: dict[str, list[Message]] = {topic: [] for topic in topics}
@@ -65,7 +68,7 @@ class Trial:
     async def __aenter__(self) -> Self:
         self.host: Host = await self._opening.__aenter__()
         self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
-        self._runtime = Runtime(self._declared, self.host)
+        self._runtime = Runtime(self._declared, self.host, apart={SERVER})
         self._running = asyncio.create_task(self._runtime.run())
         await self.settle()
         return self

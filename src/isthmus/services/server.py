@@ -38,11 +38,11 @@ class HttpServer:
     def __init__(self, declared: Declarations) -> None:
         self._declared = declared
         self._health: Health | None = None
-        self._server: _Server | None = None
         self._draining = asyncio.Event()
 
     async def run(self, host: Host) -> None:
         """Serve until drained; raises ConfigError if the port cannot be had."""
+        self._draining = asyncio.Event()  # an App may be run again, on another loop
         health = self._health = Health(host)
         listener = _listener(host)
         try:
