@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from isthmus.app import App
 from isthmus.cli.narration import narrate
+from isthmus.cli.patience import Patience
 
 __all__ = ["SUPERVISED", "serve"]
 
@@ -55,13 +56,13 @@ class _Ending:
     """The way out: drain when asked once, stop when asked twice."""
 
     def __init__(self, app: App, running: "asyncio.Task[None]") -> None:
-        self._app, self._running = app, running
+        self._app, self._running, self._patience = app, running, Patience()
         self._draining: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        if self._draining is not None:
+        if self._patience.is_over(asyncio.get_running_loop().time()):
             self._running.cancel()
-        else:
+        elif self._draining is None:
             _log.info("draining: finishing what runs, taking nothing more")
             self._draining = asyncio.create_task(self._drain())
 

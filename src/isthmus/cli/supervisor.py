@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from isthmus.cli.patience import Patience
 from isthmus.cli.process import SUPERVISED
 
 __all__ = ["HOPELESS", "Supervisor"]
@@ -48,7 +49,7 @@ class Supervisor:
         self._command, self._drain, self._listener = command, drain, listener
         self._changes = changes
         self._stopping = asyncio.Event()
-        self._failed = False
+        self._failed, self._patience = False, Patience()
         self._workers = [_Worker(self, number) for number in range(1, workers + 1)]
 
     async def run(self) -> int:
@@ -107,7 +108,7 @@ class Supervisor:
         return {**os.environ, **given}
 
     def _on_signal(self) -> None:
-        if self._stopping.is_set():
+        if self._patience.is_over(asyncio.get_running_loop().time()):
             _log.warning("told to stop again: killing the workers")
             for worker in self._workers:
                 worker.kill()
