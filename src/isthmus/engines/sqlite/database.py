@@ -13,6 +13,7 @@ from isthmus.engines.sqlite.checkpoints import Checkpoints
 from isthmus.engines.sqlite.connection import Connection, OwnConnection, Work
 from isthmus.engines.sqlite.guest import guest_of
 from isthmus.engines.sqlite.home import Home
+from isthmus.engines.sqlite.job import COMMIT, LOOK, MERGE, STEP, WRITE
 from isthmus.engines.sqlite.post import Post
 from isthmus.engines.sqlite.reader import Reader
 from isthmus.engines.sqlite.schema import prepare
@@ -21,7 +22,7 @@ from isthmus.engines.sqlite.transaction import ScriptTransaction
 from isthmus.engines.sqlite.turn import Turn
 from isthmus.engines.sqlite.wakes import Wakes
 from isthmus.engines.sqlite.watch import Watch
-from isthmus.engines.sqlite.writer import COMMIT, LOOK, MERGE, STEP, WRITE, Writer
+from isthmus.engines.sqlite.writer import Writer
 from isthmus.errors import ConfigError, UnavailableError
 
 __all__ = ["Connection", "Database", "Work"]
@@ -47,7 +48,7 @@ class Database:
         self._post = Post(address.path)
         self._watch = Watch(look=self._look, changed=self._wakes.wake_all)
         self._writer = Writer(
-            _open(address, writes=True),
+            OwnConnection.open(address.path, busy_timeout=0, writes=True),  # it waits by itself
             Turn(Path(f"{address.path}.lock")),
             Checkpoints(address.path, busy_timeout=address.busy_timeout),
             self._post,
@@ -59,7 +60,9 @@ class Database:
         self._fetcher = self._reading("fetcher", address)
 
     def _reading(self, name: str, address: Address) -> Reader:
-        connection = _open(address, writes=False)
+        connection = OwnConnection.open(
+            address.path, busy_timeout=address.busy_timeout, writes=False
+        )
         return Reader(name, connection, home=self._home, path=address.path)
 
     @classmethod
@@ -217,7 +220,3 @@ class Database:
 
 _UNLUCKY = 2
 """Attempts after which a transaction may hold the writer for a moment."""
-
-
-def _open(address: Address, *, writes: bool) -> OwnConnection:
-    return OwnConnection.open(address.path, busy_timeout=address.busy_timeout, writes=writes)

@@ -32,12 +32,11 @@ class Script:
     Only the loop changes it, one line at a time.
     """
 
-    __slots__ = ("_seen", "ended", "lines", "merged", "patient", "sees_ours", "staged", "wrote")
+    __slots__ = ("_seen", "ended", "lines", "patient", "sees_ours", "staged", "wrote")
 
     def __init__(self, *, patient: bool) -> None:
         self.lines: list[tuple[Work[Any], Answer]] = []
-        self.staged: list[Work[Any]] = []
-        self.merged: list[tuple[MergedWork, Any]] = []
+        self.staged: list[tuple[MergedWork, Any]] = []
         self.patient = patient
         self.wrote = False
         self.sees_ours = False  # a line depends on tables that staged items change
@@ -47,7 +46,7 @@ class Script:
     @property
     def changes(self) -> bool:
         """Whether a commit has anything to do; what only read was true when it read."""
-        return self.wrote or bool(self.staged) or bool(self.merged)
+        return self.wrote or bool(self.staged)
 
     def ask(self, connection: Connection, work: Work[Any], played: int = 0) -> Answer:
         """Play what was answered, from the line `played` on, then one line more."""
@@ -71,15 +70,9 @@ class Script:
                 )
 
     def apply(self, connection: Connection, played: int = 0) -> None:
-        """Play all of it, except what is merged with others'."""
+        """Play all of it, and do what is staged, apart from every other script."""
         self.replay(connection, played)
-        for work in self.staged:
-            work(connection)
-
-    def apply_all(self, connection: Connection, played: int = 0) -> None:
-        """Play all of it, apart from every other script."""
-        self.apply(connection, played)
-        for work, item in self.merged:
+        for work, item in self.staged:
             (done,) = work(connection, [item])
             if isinstance(done, BaseException):
                 raise done

@@ -54,12 +54,11 @@ class ScriptTransaction(Statements):
 
     def stage(self, work: Work[Any]) -> Awaitable[Any]:
         """Do `work` when this commits."""
-        self._open().staged.append(work)
-        return _STAGED
+        return self.stage_merged(lambda at, _: [work(at)], None)
 
     def stage_merged(self, work: MergedWork, item: Any) -> Awaitable[Any]:
         """Do `item`, together with others', when this commits."""
-        self._open().merged.append((work, item))
+        self._open().staged.append((work, item))
         return _STAGED
 
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
