@@ -40,7 +40,7 @@ check: lint types imports public docs  ## Judge everything that can be judged wi
 
 lint: $(READY)/check
 	@echo "lint: ruff"
-	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff check --quiet --output-format=concise
 	@$(VENV)/bin/ruff format --check --quiet || { echo "badly formatted: run 'make fmt'"; exit 1; }
 
 types: $(READY)/isthmus $(READY)/check
