@@ -8,9 +8,12 @@ from contextlib import suppress
 import pytest
 
 from isthmus import App
-from isthmus.clock import ManualClock
+from isthmus.clock import Clock, ManualClock
+from isthmus.connect import connect
+from isthmus.contracts import Engine
 from isthmus.errors import IsthmusError
 from isthmus.settings import Settings
+from isthmus.testing import Chaos, Chaotic, Fault
 
 _databases = itertools.count(1)
 
@@ -46,8 +49,11 @@ class Process:
 
 
 class Processes:
+    """`storm` is what befalls the engine's calls of those that are up."""
+
     def __init__(self, declare: Callable[[App], object], *, session: float = 6.0) -> None:
         self.clock = ManualClock()
+        self.storm: Callable[[], Fault] = lambda: Fault.NONE
         self._engine = f"memory://processes-{next(_databases)}"
         self._settings = Settings(session=session, port=0)
         self._declare = declare
@@ -57,7 +63,11 @@ class Processes:
     async def start(self) -> Process:
         """Start one more process; at first, `keeper` has to be open."""
         process = Process(self._app(self._declare), self.clock)
-        await process.start()
+        storm, self.storm = self.storm, lambda: Fault.NONE  # an App that cannot open ends
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("isthmus.handling.opening.connect", self._connect)
+            await process.start()
+        self.storm = storm
         self.up.append(process)
         return process
 
@@ -68,6 +78,10 @@ class Processes:
     async def kill(self, process: Process) -> None:
         self.up.remove(process)
         await process.kill()
+
+    async def _connect(self, url: str, *, clock: Clock) -> Engine:
+        weather = (self.storm() for _ in itertools.count())
+        return Chaotic(await connect(url, clock=clock), Chaos(weather, clock=clock, delay=0.05))
 
     def _app(self, declare: Callable[[App], object]) -> App:
         app = App("shop", engine=self._engine, settings=self._settings, clock=self.clock)

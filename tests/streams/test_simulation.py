@@ -5,7 +5,7 @@ Each seed is one course of events on virtual time, and replays exactly.
 
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import pytest
 
 from isthmus import App, Retry, Transaction
 from isthmus.streams import Stream
+from isthmus.testing import Fault
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -103,16 +104,24 @@ class World:
         raise AssertionError("it never came to rest")
 
 
+CALM = (Fault.NONE,)
+SLOW = (Fault.NONE, Fault.DELAY)
+STORM = (*[Fault.NONE] * 60, *[Fault.DELAY] * 30, Fault.BEFORE, Fault.AFTER, Fault.LOST)
+
+
 @pytest.mark.parametrize("batch", [1, 5])
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("weather", [CALM, SLOW, STORM], ids=["calm", "slow", "storm"])
+@pytest.mark.parametrize("seed", range(12))
 async def test_each_key_is_handled_once_and_in_order_whatever_happens(
-    seed: int, batch: int, processes: Callable[..., Any]
+    seed: int, batch: int, weather: Sequence[Fault], processes: Callable[..., Any]
 ) -> None:
     world = World(seed, processes, batch=batch)
     ledger, journal = world.streams[0]
     async with world.processes.keeper:
         await world.processes.start()
+        world.processes.storm = lambda: world.random.choice(weather)
         await world.live(ledger, steps=40)
+        world.processes.storm = lambda: Fault.NONE
         await world.settle(ledger)
         done = [effect async for effect in journal.read()]
         letters = await ledger["balances"].dead_letters.list(limit=10_000)

@@ -11,6 +11,7 @@ slow ones leave the work to other processes.
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from isthmus.contracts import Delivery, Receiver
@@ -83,14 +84,18 @@ class Consumer:
 
     async def _consume(self, host: Host) -> None:
         most = max(MOST, 2 * self._options.concurrency, 2 * self._options.batch)
-        receiver = await self._receiver(host, limit=4 * most)
+        try:
+            receiver = await self._receiver(host, limit=4 * most)
+        except UnavailableError as error:
+            return await stalled(host, self.of.address, error)
         self._session = _Session(host, self.of, self._handler, self._options, receiver, most)
         try:
             if not self._draining and not self.paused:
                 await self._session.run()
         finally:
             self._session = None
-            await receiver.aclose()
+            with suppress(UnavailableError):  # else it ends by its leases
+                await receiver.aclose()
 
     async def _receiver(self, host: Host, *, limit: int) -> Receiver:
         return await host.queue.receiver(
@@ -192,7 +197,7 @@ class _Session:
             try:
                 wanted, suspects = await self._sift.sift(await self._receive())
             except UnavailableError as error:
-                await self._stall(error)
+                await stalled(self._host, self._of.address, error)
                 continue
             self._pool.offer(wanted)
             if suspects:
@@ -211,10 +216,6 @@ class _Session:
             await self._attempts.attempt(batch)
         finally:
             self._sift.forget(batch)
-
-    async def _stall(self, error: Exception) -> None:
-        self._host.signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
-        await self._host.clock.sleep(1.0)
 
     async def _give_back(self, batch: Sequence[Delivery]) -> None:
         if batch:
@@ -246,3 +247,9 @@ class _Session:
     def _on_settled(self, batch: Sequence[Delivery]) -> None:
         self._sift.forget(batch)
         self._on_taken()
+
+
+async def stalled(host: Host, address: str, error: Exception) -> None:
+    """Tell that the engine is out of reach, and wait before it is tried again."""
+    host.signals.emit(ConsumerStalled(address=address, error=str(error)))
+    await host.clock.sleep(1.0)

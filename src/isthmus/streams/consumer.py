@@ -46,9 +46,12 @@ class GroupConsumer:
     async def run(self, host: Host) -> None:
         """Read until drained; what was begun is done when it returns."""
         self._draining = False  # an App may be run again
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._parked.run(beside_the_rows(host)))
-            both.create_task(self._read(host))
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._parked.run(beside_the_rows(host)))
+                both.create_task(self._read(host))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
 
     async def drain(self) -> None:
         self._draining = True

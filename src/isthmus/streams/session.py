@@ -346,8 +346,9 @@ class Session:
         await self._pool.close()
         await self._positions.done()
         await self._releases.done()
-        if self.broken is None and self._progress:
-            await self._suspects.leave(list(self._progress))
+        if self.broken is None:
+            with suppress(IsthmusError):  # else the next one counts a death that was none
+                await self._suspects.leave(list(self._progress))
 
     def _abandon(self) -> None:
         for progress in self._progress.values():
