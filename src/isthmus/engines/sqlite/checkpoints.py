@@ -21,13 +21,18 @@ GROWTH = 4 * 1024 * 1024
 BOUND = 32 * 1024 * 1024
 """A log longer than this is begun anew, in bytes; readers may delay it."""
 
+STALL = 4
+"""A log so many times too long makes the writer wait for its checkpoint."""
+
+_LONGEST_STALL = 1.0
+
 
 class Checkpoints:
     """A thread that checkpoints in the background: PASSIVE, which disturbs nobody;
     above BOUND, RESTART in its turn, for under constant load a log never ends.
 
-    The log keeps its length on disk: overwriting costs an fsync a quarter of
-    what appending does.
+    The log keeps its length on disk up to BOUND: overwriting costs an fsync a
+    quarter of what appending does.
     """
 
     def __init__(self, path: Path, *, busy_timeout: float) -> None:
@@ -38,7 +43,7 @@ class Checkpoints:
         self._log_name = f"{path}-wal"
         self._turn = Turn(Path(f"{path}.lock"))
         self._commits = self._length = 0
-        self._due = threading.Lock()
+        self._due, self._done = threading.Lock(), threading.Event()
         self._due.acquire()
         self._closing = False
         self._thread = threading.Thread(
@@ -47,18 +52,21 @@ class Checkpoints:
         self._thread.start()
 
     def note(self) -> None:
-        """Count a commit; from the writer's thread."""
+        """Count a commit; from the writer's thread, out of its turn."""
         self._commits += 1
         if self._commits >= COMMITS or (self._commits % 16 == 0 and self._grown()):
             self._commits = 0
+            self._done.clear()
             self._kick()
+            if self._length > STALL * BOUND:
+                self._done.wait(_LONGEST_STALL)
 
     def _grown(self) -> bool:
-        length = _length(self._log_name)
-        grown = length > self._length + GROWTH
-        if grown:
-            self._length = length
-        return grown
+        length, before = _length(self._log_name), self._length
+        if before <= length <= before + GROWTH:
+            return False
+        self._length = length
+        return length > before
 
     def _kick(self) -> None:
         with suppress(RuntimeError):  # it is at it already
@@ -78,15 +86,16 @@ class Checkpoints:
                 self._checkpoint()
             except sqlite3.Error as error:
                 _log.warning(
-                    "checkpoint of %s failed, the next one goes on: %s", self._log_name, error
+                    "checkpoint of %s failed, a later one goes on: %s", self._log_name, error
                 )
+            finally:
+                self._done.set()
 
     def _checkpoint(self) -> None:
         _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if pages * self._page > BOUND:
             with self._turn:
                 self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-            self._length = _length(self._log_name)
 
 
 def _length(name: str) -> int:

@@ -46,13 +46,14 @@ class Post:
     ) -> None:
         """Receive letters from now on."""
         self._loop = loop
+        box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._folder, 0o700)  # noqa: PTH102
-            box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             box.bind(self._address(self._name))
         except OSError as error:
             _log.warning("%s: other processes wake this one 20 ms late: %s", self._folder, error)
+            box.close()
             return
         self._box = box
         loop.add_reader(box.fileno(), self._empty, box, arrived)

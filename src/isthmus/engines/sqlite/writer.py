@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.batches import Batches, RefusedItemError
-from isthmus.engines.sqlite.checkpoints import Checkpoints
+from isthmus.engines.sqlite.checkpoints import BOUND, Checkpoints
 from isthmus.engines.sqlite.connection import OwnConnection, is_busy, is_partial
 from isthmus.engines.sqlite.favour import Favour
 from isthmus.engines.sqlite.home import Home
@@ -60,6 +60,7 @@ class Writer(Worker[Job]):
         self._execute = connection.execute
         self._savepoints = Savepoints(connection, address.path)
         self._full = self._synced = address.durability == "disk"
+        self._execute(f"PRAGMA journal_size_limit = {BOUND}")
         self._execute(f"PRAGMA synchronous = {'FULL' if self._full else 'NORMAL'}")
         self._apart = 0
         self._committed = committed
