@@ -153,7 +153,7 @@ def _contains(annotation: Any, type_: Any) -> bool:
     have, need = get_origin(type_) or type_, get_origin(annotation) or annotation
     if not (inspect.isclass(have) and inspect.isclass(need)) or get_args(annotation):
         return False
-    return need not in _TRAVELS and issubclass(have, need)
+    return need not in _TRAVELS and need in have.__mro__
 
 
 def _says_nothing(annotation: Any) -> bool:
