@@ -50,10 +50,10 @@ async def send(
     """
     answers: Counter[int] = Counter()
     requests = iter(basket.requests)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(_customer(http, url, requests, answers, sent))
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(_customer(http, url, requests, answers, sent))
     return answers
 
 

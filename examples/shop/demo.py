@@ -21,6 +21,7 @@ from processes import Shop
 from progress import Progress
 
 HERE = Path(__file__).parent
+ORDER = '{"id": "1", "account": "me", "sku": "lamp", "total": 4200}'
 KILLS = (0.3, 0.6)
 """How much of the orders are sent when a worker is killed."""
 
@@ -35,8 +36,7 @@ async def demonstrate(orders: int, folder: Path) -> Outcome:
             answers = await send(basket, shop.url, concurrency=32, sent=sent.step)
             await killer
         took = time.monotonic() - began
-        outcome = await observe(shop, basket, answers, took, began)
-    return outcome
+        return await observe(shop, basket, answers, took, began)
 
 
 async def kill_workers(shop: Shop, sent: Progress) -> None:
@@ -51,16 +51,14 @@ async def keep(folder: Path) -> None:
     """Run the shop until Ctrl-C."""
     async with Shop(folder) as shop:
         print(f"the shop takes orders at {shop.url}; Ctrl-C ends it")
-        print(
-            f"  curl -d '{{\"id\":\"1\",\"account\":\"me\",\"sku\":\"lamp\",\"total\":100}}' {shop.url}"
-        )
+        print(f"  curl -d '{ORDER}' {shop.url}")
         print(f"  isthmus queues --engine {shop.engine}")
         await shop.ended()
 
 
 def main() -> None:
     """Read the arguments and run."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="The shop, demonstrated.")
     parser.add_argument("--orders", type=int, default=2000, help="good orders to send")
     parser.add_argument("--keep", action="store_true", help="only run the shop, until Ctrl-C")
     chosen = parser.parse_args()

@@ -14,6 +14,7 @@ from progress import Progress
 
 from isthmus import App, Transaction
 
+SUBSCRIPTIONS = ("billing", "mailing", "analytics")
 PATIENCE = 90.0
 """Seconds after which what is not settled will not be."""
 
@@ -60,7 +61,7 @@ async def observe(
         tables = await count(app)
         letters = await orders.dead_letters.list(limit=1000)
         dead = Counter(letter.failures[-1].error for letter in letters)
-        others = [await accepted[name].dead_letters.count() for name in ("billing", "mailing", "analytics")]
+        others = [await accepted[name].dead_letters.count() for name in SUBSCRIPTIONS]
         lag = sum((await ledger.lag("balances")).values())
     payments, mail = await report(shop.payments), await report(shop.mail)
 
@@ -112,7 +113,7 @@ async def waiting(app: App) -> int:
     from shop import accepted, ledger, orders
 
     all_stats = [await orders.stats()]
-    all_stats += [await accepted[name].stats() for name in ("billing", "mailing", "analytics")]
+    all_stats += [await accepted[name].stats() for name in SUBSCRIPTIONS]
     queued = sum(stats.ready + stats.leased + stats.delayed for stats in all_stats)
     return queued + sum((await ledger.lag("balances")).values())
 

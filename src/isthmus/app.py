@@ -71,8 +71,9 @@ class Module:
         kept = keeping or limits(retention=retention, max_length=max_length)
         return Queue(name, payload, self.declarations, ordered=ordered, keeping=kept)
 
-    def topic(self, name: str, payload: type[T]) -> "Topic[T]":
-        """Declare a topic: every subscription gets each event, at its own pace."""
+    def topic(self, name: str, *payload: type[T]) -> "Topic[T]":
+        """Declare a topic: every subscription gets each event, at its own pace. It may
+        carry several types: `app.topic("orders", Placed, Cancelled)`."""
         from isthmus.messaging import Topic
 
         return Topic(name, payload, self.declarations)
@@ -356,5 +357,5 @@ def _beside_caller(folder: Path) -> Path:
     """A relative folder is beside the file that calls the door."""
     if folder.is_absolute():
         return folder
-    caller = sys._getframe(2).f_globals.get("__file__")
+    caller = sys._getframe(2).f_globals.get("__file__")  # pyright: ignore[reportPrivateUsage]
     return Path(caller).parent / folder if caller else folder

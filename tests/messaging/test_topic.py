@@ -104,7 +104,7 @@ async def test_a_filter_lets_others_pass(app: App) -> None:
 
 
 async def test_one_topic_carries_several_types(app: App) -> None:
-    events, seen = app.topic("orders", Placed | Cancelled), list[Placed | Cancelled]()
+    events, seen = app.topic("orders", Placed, Cancelled), list[Placed | Cancelled]()
 
     @events.subscription("all")
     async def handle(event: Placed | Cancelled) -> None:

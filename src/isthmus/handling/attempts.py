@@ -1,6 +1,7 @@
 """One attempt at one delivery, or at a batch: handled and committed, or failed."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from isthmus.contracts import Ack, Delivery, Nack, Receiver
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
@@ -55,7 +56,7 @@ class Attempts:
             except LeaseLostError as error:
                 await _undo(unit)
                 return await self._lost(batch, error)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises
                 await _undo(unit)
                 return await self.fail(batch, error)
             except BaseException:
@@ -70,10 +71,8 @@ class Attempts:
 
     async def give_back(self, batch: Sequence[Delivery], *, delay: float = 0.0) -> None:
         """Return what was not tried, or whose trying does not count."""
-        try:
+        with suppress(IsthmusError):  # else it comes back by its lease
             await self._receiver.settle([Nack(d.receipt, delay, counted=False) for d in batch])
-        except IsthmusError:
-            pass  # it comes back by its lease
 
     async def _complete(self, batch: Sequence[Delivery], unit: Unit, failed: Failed | None) -> None:
         done = [d for i, d in enumerate(batch) if i not in failed] if failed else batch

@@ -29,7 +29,7 @@ class Envelope(Generic[T]):
         self,
         value: T,
         *,
-        id: str | None = None,  # noqa: A002 - the word of CloudEvents
+        id: str | None = None,
         key: str = "",
         subject: str = "",
         priority: int = 0,

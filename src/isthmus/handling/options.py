@@ -1,7 +1,7 @@
 """What may be said of a handler, with unit, default and range; checked where it is said."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 import msgspec
 
@@ -78,9 +78,11 @@ def options(**words: Unpack[HandlerWords]) -> HandlerOptions:
     known = HandlerOptions.__struct_fields__
     if unknown := sorted(set(words) - set(known)):
         raise ConfigError(f"a handler has no option {unknown[0]!r}; it has {', '.join(known)}")
-    spans = {name: seconds(words[name]) for name in SPANS if name in words}
+    given = cast("dict[str, Any]", dict(words))
+    spans: dict[str, Any] = {name: seconds(given[name]) for name in SPANS if name in given}
     wanted = {name: _listed(value) for name, value in words.get("where", {}).items()}
-    return HandlerOptions(**{**words, **spans, "where": wanted})  # pyright: ignore[reportArgumentType]
+    chosen: dict[str, Any] = {**given, **spans, "where": wanted}
+    return HandlerOptions(**chosen)
 
 
 SPANS = ("timeout", "lease", "inbox", "linger")

@@ -1,10 +1,10 @@
 """An App on memory and virtual time, for tests: quick, exact, and it never sleeps.
 
-    async with app.test() as t:
-        await orders.send(order)
-        await t.settle()
-        assert t.sent(accepted) == [order]
-        await t.advance(3600)
+async with app.test() as t:
+    await orders.send(order)
+    await t.settle()
+    assert t.sent(accepted) == [order]
+    await t.advance(3600)
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from isthmus.signals import Signals
 
 __all__ = ["Handling", "Trial"]
 
-T = TypeVar("T", covariant=True)
+T = TypeVar("T")
 
 WITNESS = "isthmus-trial"
 """The subscription that sees everything sent."""

@@ -84,7 +84,7 @@ class _Room:
             self._until = now + 1.0
         if count > self._left:
             raise FullError(
-                f"{self._opened.host.name}: {self._most} messages wait, as many as max_length allows; "
+                f"{self._most} messages wait, as many as max_length allows; "
                 "send again later, add consumers, or raise max_length"
             )
         self._left -= count

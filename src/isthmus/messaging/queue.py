@@ -57,7 +57,7 @@ class Queue(Generic[T]):
         self,
         value: T,
         *,
-        id: str | None = None,  # noqa: A002 - the word of CloudEvents
+        id: str | None = None,
         key: str = "",
         delay: Span = 0.0,
         at: datetime | None = None,
@@ -109,7 +109,7 @@ class Queue(Generic[T]):
         await opened.debounce(message, delay=seconds(delay))
         return message.id
 
-    async def cancel(self, id: str) -> bool:  # noqa: A002 - the word of CloudEvents
+    async def cancel(self, id: str) -> bool:
         """Take back a message that was not handed out yet; return whether it was there.
         In a transaction the answer comes with the commit, and is always True here."""
         return await (self._opened or self._closed()).remove([id]) > 0

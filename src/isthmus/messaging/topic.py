@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar, Unpack
+from typing import Any, Generic, TypeVar, Union, Unpack
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
@@ -26,16 +26,16 @@ T = TypeVar("T")
 
 
 class Topic(Generic[T]):
-    """Messages of type `T` (or of several, as `Placed | Cancelled`) for whoever subscribed.
+    """Messages of type `T` (or of several) for whoever subscribed.
 
     A durable subscription exists from the first time an App that declares it is
     opened; it gets what is published from then on, and misses nothing while its
     processes are down. Made by `app.topic`.
     """
 
-    def __init__(self, name: str, payload: type[T], declared: Declarations) -> None:
+    def __init__(self, name: str, payload: Sequence[type[T]], declared: Declarations) -> None:
         self.name = checked(name, what="topic")
-        self.schema: Schema[T] = schema_of(payload)
+        self.schema: Schema[T] = schema_of(_either(payload))
         self._declared = declared
         self._subscriptions: dict[str, Subscription] = {}
         self._opened: tuple[Envelope[T], Sender, Host] | None = None
@@ -46,7 +46,7 @@ class Topic(Generic[T]):
         self,
         value: T,
         *,
-        id: str | None = None,  # noqa: A002 - the word of CloudEvents
+        id: str | None = None,
         key: str = "",
         delay: Span = 0.0,
         ttl: Span | None = None,
@@ -134,3 +134,8 @@ class Topic(Generic[T]):
     def _closed(self) -> tuple[Envelope[T], Sender, Host]:
         self._declared.host  # noqa: B018 - raises, saying how to open
         raise ConfigError(f"topic {self.name!r} was declared after the App opened")
+
+
+def _either(types: Sequence[Any]) -> Any:
+    """Return the type that is any of `types`."""
+    return Union[tuple(types)]  # noqa: UP007 - made at run time
