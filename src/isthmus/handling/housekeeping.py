@@ -11,7 +11,7 @@ from isthmus.handling.host import Host
 from isthmus.handling.leases import Lease
 from isthmus.message import new_id
 
-__all__ = ["Ephemeral", "Housekeeping"]
+__all__ = ["Housekeeping"]
 
 _log = logging.getLogger("isthmus.housekeeping")
 
