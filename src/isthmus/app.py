@@ -192,7 +192,7 @@ class Module:
     def middleware(self, function: Function) -> Function:
         """Have `async def function(incoming, proceed)` wrap every handler; the first
         declared is outermost."""
-        self.declarations.middleware.append(function)
+        self.declarations.wrap(function)
         return function
 
     def resource(self, function: Function) -> Function:
