@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 from customers import Basket, send
-from outcome import Outcome, observe
-from processes import Shop
+from outcome import Outcome
+from processes import WORKERS, Shop
 from progress import Progress
+from tally import tally
 
 HERE = Path(__file__).parent
 ORDER = '{"id": "1", "account": "me", "sku": "lamp", "total": 4200}'
@@ -29,14 +30,16 @@ KILLS = (0.3, 0.6)
 async def demonstrate(orders: int, folder: Path) -> Outcome:
     """Run the whole story once; return what came of it."""
     basket = Basket(orders)
+    print(f"starting the shop: {WORKERS} worker processes, a payment and a mail service")
     async with Shop(folder) as shop:
         began = time.monotonic()
         with Progress("orders sent", len(basket.requests)) as sent:
             killer = asyncio.create_task(kill_workers(shop, sent))
             answers = await send(basket, shop.url, concurrency=32, sent=sent.step)
             await killer
-        took = time.monotonic() - began
-        return await observe(shop, basket, answers, took, began)
+        sending = time.monotonic() - began
+        counted = await tally(shop, len(basket.good), began)
+        return Outcome(basket, answers, sending, len(shop.killed), counted)
 
 
 async def kill_workers(shop: Shop, sent: Progress) -> None:

@@ -1,27 +1,19 @@
-"""What came of it: counted in the database and at the services outside, then checked."""
+"""The table at the end: every number, and whether it is as it has to be."""
 
-import asyncio
-import os
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import aiohttp
 from customers import Basket
-from processes import Shop
-from progress import Progress
+from tally import Rows, Tally
 
-from isthmus import App, Transaction
-
-SUBSCRIPTIONS = ("billing", "mailing", "analytics")
-PATIENCE = 90.0
-"""Seconds after which what is not settled will not be."""
+HANDLINGS = 5
+"""Messages and records handled for one order: accepted, billed, mailed, counted, posted."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table, and whether it is as it has to be."""
+    """One row, and whether it holds."""
 
     what: str
     value: str
@@ -30,130 +22,90 @@ class Line:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All rows."""
+    """What was asked for, what was answered, and what came of it."""
 
-    lines: Sequence[Line]
+    basket: Basket
+    answers: Counter[int]
+    """How often each HTTP status was answered."""
+    sending: float
+    """Seconds it took to send all requests."""
+    killed: int
+    tally: Tally
 
     @property
     def adds_up(self) -> bool:
         """Whether every number is as it has to be."""
-        return all(line.holds for line in self.lines)
+        return all(line.holds for line in self._lines())
 
     def table(self) -> str:
-        """Return the rows as text."""
-        wide = max(len(line.what) for line in self.lines)
-        rule = "─" * (wide + 44)
-        rows = [f"  {l.what:<{wide}}  {l.value:<36} {'✓' if l.holds else '✗'}" for l in self.lines]  # noqa: E741
-        verdict = "nothing lost, nothing done twice" if self.adds_up else "THE NUMBERS DON'T ADD UP"
+        """Return it as text."""
+        lines = list(self._lines())
+        wide = max(len(line.what) for line in lines)
+        rule = "─" * (wide + 52)
+        rows = [f"  {_mark(line)} {line.what:<{wide}}  {line.value}" for line in lines]
+        verdict = "nothing lost, nothing done twice" if self.adds_up else "IT DOES NOT ADD UP"
         return "\n".join([rule, *rows, rule, f"  {verdict}"])
 
+    def _lines(self) -> Iterator[Line]:
+        yield from self._came_in()
+        yield from self._each_service_did()
+        yield from self._was_left()
+        yield from self._verdict()
 
-async def observe(
-    shop: Shop, basket: Basket, answers: Counter[int], took: float, began: float
-) -> Outcome:
-    """Wait until all is settled, then count."""
-    os.environ["ISTHMUS_ENGINE"] = shop.engine
-    from shop import accepted, app, ledger, orders  # the environment says where it runs
+    def _came_in(self) -> Iterator[Line]:
+        good, poison, twice = (
+            len(orders) for orders in (self.basket.good, self.basket.poison, self.basket.twice)
+        )
+        taken, refused = self.answers[202], self.answers[422]
+        rate = self.answers.total() / self.sending
+        yield Line("HTTP requests answered", f"{self.answers.total():,}, {rate:,.0f}/s")
+        told = f"{taken:,}: {good:,} orders, {poison} poison, {twice} sent twice"
+        yield Line("  202 taken", told, taken == good + poison + twice)
+        yield Line("  422 malformed", f"{refused}", refused == len(self.basket.malformed))
+        yield Line("workers killed with SIGKILL", f"{self.killed}", self.killed == 2)
 
-    async with app:
-        settled = await until_settled(app, len(basket.good))
-        seconds = time.monotonic() - began
-        tables = await count(app)
-        letters = await orders.dead_letters.list(limit=1000)
-        dead = Counter(letter.failures[-1].error for letter in letters)
-        others = [await accepted[name].dead_letters.count() for name in SUBSCRIPTIONS]
-        lag = sum((await ledger.lag("balances")).values())
-    payments, mail = await report(shop.payments), await report(shop.mail)
+    def _each_service_did(self) -> Iterator[Line]:
+        tally, orders = self.tally, len(self.basket.good)
+        for what, table in SERVICES.items():
+            rows = tally.effects[table]
+            yield Line(what, _told(rows), rows == Rows(orders, orders))
+        yield Line("analytics: sales counted", f"{tally.sold:,}", tally.sold == orders)
+        yield Line("ledger: out of order in an account", f"{tally.disorder}", tally.disorder == 0)
+        for name, seen in tally.outside.items():
+            yield Line(f"at the {name} service, by key", _seen(seen), seen["effects"] == orders)
 
-    good, poison = len(basket.good), len(basket.poison)
-    done = {name: tables[name] for name in ("orders", "payments", "mails", "postings")}
-    lost = sum(good - distinct for _, distinct in done.values())
-    twice = sum(rows - distinct for rows, distinct in done.values())
-    sold = tables["sales"][0]
-    handled = 5 * good
-    return Outcome(
-        [
-            Line("HTTP requests answered", f"{answers.total()} at {answers.total() / took:,.0f}/s"),
-            Line("  202 taken", f"{answers[202]}: {good} orders, {poison} poison, {len(basket.twice)} sent twice",
-                 answers[202] == good + poison + len(basket.twice)),
-            Line("  422 malformed", f"{answers[422]}", answers[422] == len(basket.malformed)),
-            Line("workers killed with SIGKILL", f"{len(shop.killed)}", len(shop.killed) == 2),
-            Line("orders accepted", _rows(done["orders"]), done["orders"] == (good, good)),
-            Line("payments booked", _rows(done["payments"]), done["payments"] == (good, good)),
-            Line("mails noted", _rows(done["mails"]), done["mails"] == (good, good)),
-            Line("sales counted by analytics", f"{sold}", sold == good),
-            Line("ledger postings", _rows(done["postings"]), done["postings"] == (good, good)),
-            Line("ledger out of order within an account", f"{tables['disorder'][0]}", tables["disorder"][0] == 0),
-            Line("payment service: effects / repeats", _told(payments), payments["effects"] == good),
-            Line("mail service: effects / repeats", _told(mail), mail["effects"] == good),
-            *[Line("dead letters", f"{n}: {why}", n == poison) for why, n in dead.items()],
-            Line("dead letters elsewhere", f"{sum(others)}", sum(others) == 0),
-            Line("messages and records still waiting", f"{settled + lag}", settled + lag == 0),
-            Line("messages handled", f"{handled:,} in {seconds:.1f} s, {handled / seconds:,.0f}/s"),
-            Line("LOST", f"{lost}", lost == 0),
-            Line("EFFECTS DONE TWICE", f"{twice}", twice == 0),
-        ]
-    )  # fmt: skip
+    def _was_left(self) -> Iterator[Line]:
+        tally, poison = self.tally, len(self.basket.poison)
+        for why, count in tally.dead.items():
+            yield Line("dead letters", f"{count}: {why}", count == poison)
+        elsewhere, waiting = tally.dead_elsewhere, tally.waiting
+        yield Line("dead letters elsewhere", f"{elsewhere}", elsewhere == 0)
+        yield Line("still waiting", f"{waiting}", waiting == 0)
+
+    def _verdict(self) -> Iterator[Line]:
+        tally, orders = self.tally, len(self.basket.good)
+        handled = HANDLINGS * orders
+        rate = f"{handled:,} in {tally.took:.1f} s, {handled / tally.took:,.0f}/s"
+        yield Line("messages and records handled", rate)
+        yield Line("LOST", f"{tally.lost(orders)}", tally.lost(orders) == 0)
+        yield Line("EFFECTS DONE TWICE", f"{tally.twice}", tally.twice == 0)
 
 
-async def until_settled(app: App, good: int) -> int:
-    """Wait until every queue and group has nothing left; return what is left."""
-    end = time.monotonic() + PATIENCE
-    with Progress("ledger posted", good) as progress:
-        while (left := await waiting(app)) and time.monotonic() < end:
-            async with app.transaction() as tx:
-                progress.to((await tx.fetch("select count(*) from postings"))[0][0])
-            await asyncio.sleep(0.2)
-        progress.to(good)
-    return left
+SERVICES = {
+    "orders: accepted": "orders",
+    "billing: payments booked": "payments",
+    "mailing: mails noted": "mails",
+    "ledger: entries posted": "postings",
+}
 
 
-async def waiting(app: App) -> int:
-    """Return how many messages wait or are held, and records are unread."""
-    from shop import accepted, ledger, orders
-
-    all_stats = [await orders.stats()]
-    all_stats += [await accepted[name].stats() for name in SUBSCRIPTIONS]
-    queued = sum(stats.ready + stats.leased + stats.delayed for stats in all_stats)
-    return queued + sum((await ledger.lag("balances")).values())
+def _mark(line: Line) -> str:
+    return "✓" if line.holds else "✗"
 
 
-async def count(app: App) -> dict[str, tuple[int, int]]:
-    """Return per table its rows, and its different orders among them."""
-    async with app.transaction() as tx:
-        counted = {
-            name: await _counted(tx, name, column)
-            for name, column in (
-                ("orders", "id"), ("payments", "order_id"), ("mails", "order_id"), ("postings", "order_id"),
-            )
-        }  # fmt: skip
-        counted["sales"] = (await tx.fetch("select sum(orders), sum(total) from sales"))[0]
-        counted["disorder"] = ((await tx.fetch(DISORDER))[0][0], 0)
-    return counted
+def _told(rows: Rows) -> str:
+    return f"{rows.all:,} rows of {rows.different:,} orders"
 
 
-DISORDER = """
-    select count(*) from (
-        select place_in_log < lag(place_in_log) over (partition by account order by place) as wrong
-        from postings
-    ) where wrong
-"""
-
-
-async def _counted(tx: Transaction, table: str, column: str) -> tuple[int, int]:
-    (row,) = await tx.fetch(f"select count(*), count(distinct {column}) from {table}")
-    return row[0], row[1]
-
-
-async def report(url: str) -> dict[str, int]:
-    """Ask a service outside what reached it."""
-    async with aiohttp.ClientSession() as http, http.get(url) as answer:
-        return await answer.json()
-
-
-def _rows(counted: tuple[int, int]) -> str:
-    return f"{counted[0]} rows, {counted[1]} different"
-
-
-def _told(report: dict[str, int]) -> str:
-    return f"{report['effects']} / {report['repeats']}"
+def _seen(seen: Mapping[str, int]) -> str:
+    return f"{seen['effects']:,} effects; {seen['repeats']} calls repeated, made one by their key"

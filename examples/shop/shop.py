@@ -1,8 +1,8 @@
 """A small shop: orders come in over HTTP and go from service to service.
 
-    HTTP ─► queue "orders" ─► accept ─► topic "order-accepted" ─┬─► billing ─► stream "ledger" ─► balances
-            (rows: orders)                                      ├─► mailing
-                                                                └─► analytics
+    HTTP ─► queue "orders" ─► accept ─► topic "order-accepted" ─┬─► billing ─► stream "ledger"
+                                                                ├─► mailing        │
+                                                                └─► analytics      └─► balances
 
 Every handler is a transaction: its rows, what it sends on, and the
 acknowledgement of what it received commit together, or not at all.
@@ -106,8 +106,8 @@ async def mail(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> No
 @accepted.subscription("analytics", batch=100, concurrency=2, linger=0.05, retry=patient, lease=3)
 async def count(batch: Sequence[Order], tx: Transaction) -> None:
     await tx.execute_many(
-        "insert into sales (sku, orders, total) values (:sku, 1, :total) on conflict (sku) do update "
-        "set orders = orders + 1, total = total + excluded.total",
+        "insert into sales (sku, orders, total) values (:sku, 1, :total)"
+        " on conflict (sku) do update set orders = orders + 1, total = total + excluded.total",
         [{"sku": order.sku, "total": order.total} for order in batch],
     )
 
