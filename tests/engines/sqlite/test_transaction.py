@@ -362,3 +362,23 @@ async def test_a_cancelled_statement_is_no_part_of_it(
     await tx.execute(INSERT, id=2, total=2)
     await tx.commit()
     assert rows("SELECT id FROM paid") == [(2,)]
+
+
+async def test_a_slow_read_holds_up_no_other_transaction(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isthmus.engines.sqlite.reader._LONG", 0.0)
+    started, gate = threading.Event(), threading.Event()
+
+    def slow(_: Connection) -> None:
+        started.set()
+        gate.wait(10)
+
+    slow_tx, quick_tx = database.begin(), database.begin()
+    reading = asyncio.ensure_future(database.read(slow, tx=slow_tx))
+    await asyncio.to_thread(started.wait)
+    assert await quick_tx.fetch("select 1") == [(1,)]
+    assert await database.read(lambda at: at.execute("SELECT 2").fetchall()) == [(2,)]
+    await database.write(add(1))
+    gate.set()
+    await reading

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from isthmus.engines.sqlite.guest import guest_of
 from isthmus.engines.sqlite.home import Home
 from isthmus.engines.sqlite.job import COMMIT, LOOK, MERGE, STEP, WRITE
 from isthmus.engines.sqlite.post import Post
-from isthmus.engines.sqlite.reader import Reader
+from isthmus.engines.sqlite.reader import Reader, Readers
 from isthmus.engines.sqlite.schema import prepare
 from isthmus.engines.sqlite.script import Answer, Script
 from isthmus.engines.sqlite.transaction import ScriptTransaction
@@ -57,7 +58,7 @@ class Database:
             committed=self._woken,
         )
         self._reader = self._reading("reader", address)
-        self._fetcher = self._reading("fetcher", address)
+        self._fetchers = Readers(lambda name: self._reading(name, address))
 
     def _reading(self, name: str, address: Address) -> Reader:
         connection = OwnConnection.open(
@@ -127,8 +128,9 @@ class Database:
 
     def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
         if reads and not script.wrote and not script.patient:
-            future = self._fetcher.future()
-            self._fetcher.submit((future, lambda at: script.look(at, work)))
+            script.reader = reader = script.reader or self._fetchers.pick()
+            future = reader.future()
+            reader.submit((future, partial(script.look, work=work)))
         else:
             future = self._writer.future()
             self._writer.submit((future, STEP, script, work, True))
@@ -210,7 +212,7 @@ class Database:
         self._closed = True
         self._watch.close()
         self._wakes.wake_all()
-        for worker in (self._writer, self._reader, self._fetcher):
+        for worker in (self._writer, self._reader, self._fetchers):
             await worker.aclose(self._refusal())
         self._post.close()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from isthmus.engines.sqlite.home import Home
 from isthmus.engines.sqlite.worker import Worker
 from isthmus.errors import IsthmusError
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "Readers"]
 
 Job = tuple[asyncio.Future[Any], Work[Any]]
 
@@ -21,9 +21,7 @@ class Reader(Worker[Job]):
 
     def __init__(self, name: str, connection: OwnConnection, *, home: Home, path: Path) -> None:
         self._connection, self._path = connection, path
-        super().__init__(
-            f"isthmus-sqlite-{name}", home=home, serve=self._serve_all, fail=self._fail_all
-        )
+        super().__init__(f"isthmus-sqlite-{name}", home=home, serve=self._serve_all)
 
     def end(self) -> None:
         self._connection.close()
@@ -44,5 +42,29 @@ class Reader(Worker[Job]):
         except Exception as error:  # noqa: BLE001  the one who asked shall see it
             return None, error
 
-    def _fail_all(self, jobs: Sequence[Job], error: IsthmusError) -> None:
-        self.answer([(job[0], None, error) for job in jobs])
+
+class Readers:
+    """As many readers as slow works need: one that reads for long holds up nobody else."""
+
+    def __init__(self, opens: Callable[[str], Reader]) -> None:
+        self._opens = opens
+        self._readers: list[Reader] = []
+
+    def pick(self) -> Reader:
+        """Return the first that has not been reading for long, opened if need be."""
+        for reader in self._readers:
+            if reader.busy_for < _LONG:
+                return reader
+        if len(self._readers) < _MOST:
+            self._readers.append(self._opens(f"fetcher-{len(self._readers) + 1}"))
+            return self._readers[-1]
+        return min(self._readers, key=lambda reader: reader.busy_for)
+
+    async def aclose(self, refusal: IsthmusError) -> None:
+        for reader in self._readers:
+            await reader.aclose(refusal)
+
+
+_MOST = 4
+_LONG = 0.005
+"""Seconds on one batch after which the next one goes to another reader."""

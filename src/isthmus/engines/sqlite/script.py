@@ -32,7 +32,7 @@ class Script:
     Only the loop changes it, one line at a time.
     """
 
-    __slots__ = ("_seen", "ended", "lines", "patient", "sees_ours", "staged", "wrote")
+    __slots__ = ("_seen", "ended", "lines", "patient", "reader", "sees_ours", "staged", "wrote")
 
     def __init__(self, *, patient: bool) -> None:
         self.lines: list[tuple[Work[Any], Answer]] = []
@@ -41,6 +41,7 @@ class Script:
         self.wrote = False
         self.sees_ours = False  # a line depends on tables that staged items change
         self.ended = False
+        self.reader: Any = None  # who answers it as long as it only reads
         self._seen = -1
 
     @property

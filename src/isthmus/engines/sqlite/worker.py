@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from isthmus.errors import IsthmusError, UnavailableError
 
 __all__ = ["Result", "Worker"]
 
-Job = TypeVar("Job")
+Job = TypeVar("Job", bound=tuple[Any, ...])
 Result = tuple[asyncio.Future[Any], Any, BaseException | None]
 """A future, with what it shall answer or raise."""
 
@@ -24,7 +25,8 @@ _LONGEST_END = 30.0
 
 
 class Worker(Generic[Job]):
-    """Jobs submitted in one turn of the loop are served together.
+    """Jobs submitted in one turn of the loop are served together; each is a tuple
+    that begins with the future of who waits for it.
 
     The hot path takes no lock: appending to a deque is atomic, and the thread
     is kicked, at the end of the turn, only if it sleeps.
@@ -36,17 +38,23 @@ class Worker(Generic[Job]):
         *,
         home: Home,
         serve: Callable[[Sequence[Job]], None],
-        fail: Callable[[Sequence[Job], IsthmusError], None],
     ) -> None:
-        self._home, self._serve, self._fail = home, serve, fail
+        self._home, self._serve = home, serve
         self._jobs: deque[Job] = deque()
         self._kicked = threading.Lock()
         self._kicked.acquire()
         self._idle = True
+        self._busy_since: float | None = None
         self._closing = False
         self._refusal: IsthmusError | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds that it has been at the same batch."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     # --- the loop's side
 
@@ -92,6 +100,10 @@ class Worker(Generic[Job]):
         """Resolve the futures, in the loop, and call `then` there."""
         self._home.call(_resolve, results, then)
 
+    def fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        """Tell all who wait for them; each an error of its own, for its traceback."""
+        self.answer([(job[0], None, _again(error)) for job in jobs])
+
     def rest(self, seconds: float) -> bool:
         """Sleep until kicked or submitted to; return False if time ran out."""
         self._idle = True
@@ -101,12 +113,14 @@ class Worker(Generic[Job]):
 
     def _run(self) -> None:
         while (batch := self._take()) is not None:
+            self._busy_since = time.monotonic()
             try:
                 self._serve(batch)
             except BaseException as error:  # noqa: BLE001  a waiter must never hang
                 died = UnavailableError(f"the database thread failed: {error!r}")
                 died.__cause__ = error
-                self._fail(batch, died)
+                self.fail(batch, died)
+            self._busy_since = None
         self.end()
 
     def end(self) -> None:
@@ -127,6 +141,12 @@ class Worker(Generic[Job]):
             while len(jobs) < _MOST:
                 jobs.append(self._jobs.popleft())
         return jobs
+
+
+def _again(error: Exception) -> Exception:
+    copy = type(error)(*error.args)
+    copy.__cause__ = error.__cause__
+    return copy
 
 
 def _resolve(results: Sequence[Result], then: Callable[[], None] | None) -> None:

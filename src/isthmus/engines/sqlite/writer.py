@@ -67,9 +67,7 @@ class Writer(Worker[Job]):
         self._waiting: Sequence[Job] | None = None
         self._claiming = threading.Lock()
         self._patrol = Patrol(home, timeout=address.busy_timeout, give_up=self._give_up)
-        super().__init__(
-            "isthmus-sqlite-writer", home=home, serve=self._serve_all, fail=self._fail_all
-        )
+        super().__init__("isthmus-sqlite-writer", home=home, serve=self._serve_all)
 
     def end(self) -> None:
         self._checkpoints.close()
@@ -99,7 +97,7 @@ class Writer(Worker[Job]):
             self._attempt(jobs)
         except sqlite3.Error as error:
             if len(jobs) == 1 or not is_partial(error):
-                self._fail_all(jobs, self._savepoints.told(error))
+                self.fail(jobs, self._savepoints.told(error))
             else:
                 for job in jobs:
                     self._attempt([job])
@@ -110,7 +108,9 @@ class Writer(Worker[Job]):
         kept = [job for job in jobs if job[1] != STEP] if steps else jobs
         self._await_turn(jobs)
         try:
-            self._begin(lazy=all(job[4] for job in kept))
+            if kept:
+                self._sync(lazy=all(job[4] for job in kept))
+            self._begin()
             if steps:
                 self.answer(self._savepoints.played(steps))
             results = self._apply(kept, fused=fused)
@@ -162,7 +162,7 @@ class Writer(Worker[Job]):
         """Tell all who wait that the turn does not come; from the loop."""
         jobs = [*(self._claimed() or ()), *self.withdraw()]
         if jobs:
-            self._fail_all(
+            self.fail(
                 jobs,
                 LockedError(
                     f"{self._path}: another process has been writing for over "
@@ -171,11 +171,14 @@ class Writer(Worker[Job]):
                 ),
             )
 
-    def _begin(self, *, lazy: bool) -> None:
-        """Begin; wait for strangers, who don't queue, as often as they may come."""
+    def _sync(self, *, lazy: bool) -> None:
+        """Let the next commit wait for the disk, or not."""
         if self._full and self._synced is lazy:
             self._synced = not lazy
             self._connection.executescript(f"PRAGMA synchronous = {'NORMAL' if lazy else 'FULL'}")
+
+    def _begin(self) -> None:
+        """Begin; strangers, who don't queue, are waited for, up to `busy_timeout`."""
         give_up_at = time.monotonic() + self._busy_timeout
         while True:
             try:
@@ -200,9 +203,6 @@ class Writer(Worker[Job]):
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
-    def _fail_all(self, jobs: Sequence[Job], error: Exception) -> None:
-        self.answer([(job[0], None, _again(error)) for job in jobs])
-
     def _look(self, future: asyncio.Future[Any]) -> None:
         """Answer a number that changes when others commit, and never by our own commits."""
         try:
@@ -221,12 +221,13 @@ class Writer(Worker[Job]):
         favour = Favour(
             job,
             self._connection,
-            begin=lambda: self._begin(lazy=False),
+            begin=self._begin,
             next_of=self._next_of,
             answer=lambda job, told: self.answer([(job[0], told, None)]),
         )
         try:
-            self._begin(lazy=False)
+            self._sync(lazy=False)
+            self._begin()
             granted = favour.grant()
             self._execute("COMMIT" if granted else "ROLLBACK")
             results: list[Result] = [(favour.job[0], None, None)] if granted else []
@@ -257,10 +258,3 @@ def _sorted(jobs: Sequence[Job]) -> tuple[Sequence[Job], Sequence[Job]]:
     """Return those that share a commit, and the favoured and looking ones."""
     others = [job for job in jobs if job[1] >= STEP and (job[1] == LOOK or job[2].patient)]
     return ([job for job in jobs if job not in others], others) if others else (jobs, others)
-
-
-def _again(error: Exception) -> Exception:
-    """Return an error of its own for each who waits: tracebacks are not shared."""
-    copy = type(error)(*error.args)
-    copy.__cause__ = error.__cause__
-    return copy
