@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator
 from contextlib import closing
 from pathlib import Path
 
@@ -26,18 +27,19 @@ def opening(tmp_path: Path) -> Path:
     return tmp_path / "shop.db"
 
 
-@pytest.fixture
-async def host(opening: Path):
-    engine = await connect(f"sqlite:///{opening}", clock=ManualClock())
-    yield Host(
-        "shop",
-        engine=engine,
-        state=engine,
-        settings=Settings(),
-        clock=ManualClock(),
-        signals=Signals(),
+async def host_on(file: Path) -> Host:
+    clock = ManualClock()
+    engine = await connect(f"sqlite:///{file}", clock=clock)
+    return Host(
+        "shop", engine=engine, state=engine, settings=Settings(), clock=clock, signals=Signals()
     )
-    await engine.aclose()
+
+
+@pytest.fixture
+async def host(opening: Path) -> AsyncGenerator[Host]:
+    host = await host_on(opening)
+    yield host
+    await host.engine.aclose()
 
 
 def rows(file: Path, sql: str) -> list[tuple[object, ...]]:
@@ -131,10 +133,13 @@ async def test_two_folders_have_an_order_each(
     assert len(rows(opening, "select name from isthmus_migrations")) == 2
 
 
-async def test_many_processes_may_start_at_once(host: Host, folder: Path, opening: Path) -> None:
+async def test_many_processes_may_start_at_once(folder: Path, opening: Path) -> None:
     (folder / "1.sql").write_text("create table a (x)")
     (folder / "2.sql").write_text("insert into a values (1)")
-    await asyncio.gather(*(Migrations(folder).apply(host) for _ in range(8)))
+    hosts = [await host_on(opening) for _ in range(4)]
+    await asyncio.gather(*(Migrations(folder).apply(each) for each in hosts * 2))
+    for each in hosts:
+        await each.engine.aclose()
     assert rows(opening, "select x from a") == [(1,)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from isthmus import App, ConfigError, SyncTransaction, TimedOutError, wait
+from isthmus import App, ConfigError, Retry, SyncTransaction, TimedOutError, wait
 from isthmus.contracts import Put, StoreEngine
 from isthmus.handling.host import Host
 from isthmus.handling.threads import Threads
@@ -172,6 +172,34 @@ async def test_cancelling_a_call_ends_what_it_waits_for() -> None:
     await waiting.wait()
     call.cancel()
     assert "transaction is over" in await ended
+
+
+async def test_a_def_handler_that_took_too_long_cannot_commit() -> None:
+    app, go_on, loop = App("shop"), threading.Event(), asyncio.get_running_loop()
+    orders, accepted = app.queue("orders", Order), app.queue("accepted", Order)
+    begun: asyncio.Queue[int] = asyncio.Queue()
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    @orders.handler(timeout=5, retry=Retry(1))
+    def accept(order: Order) -> None:
+        wait(accepted.send(Order("early")))
+        loop.call_soon_threadsafe(begun.put_nowait, 1)
+        go_on.wait(10)
+        try:
+            wait(accepted.send(Order("late")))
+        except TimedOutError as error:
+            loop.call_soon_threadsafe(ended.put_nowait, str(error))
+
+    async with app.test() as t:
+        await orders.send(Order("a"))
+        await begun.get()
+        await t.advance(10)
+        (letter,) = await orders.dead_letters.list()
+        assert "did not return in 5 s" in letter.failures[0].error
+        go_on.set()
+        assert "transaction is over" in await ended.get()
+        await t.settle()
+        assert t.sent(accepted) == []
 
 
 async def test_a_def_handler_writes_rows_and_sends_in_one_transaction(tmp_path: Path) -> None:
