@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from isthmus import App, ConfigError, Message, Postpone, Record, Reject, Retry, Transaction
+from isthmus import App, Batch, ConfigError, Message, Postpone, Record, Reject, Retry, Transaction
 from isthmus.errors import ConflictError, NotFoundError
 from isthmus.handling.facts import HandlerConflicted, HandlerTimedOut
 from isthmus.streams import DeclaredGroup, GroupStopped, LagMeasured, RecordParked
@@ -432,6 +432,47 @@ async def test_a_failing_batch_is_taken_apart_to_find_what_fails(app: App) -> No
         assert written == [n for n in range(20) if n != 7]
         assert await ledger["balances"].dead_letters.count() == 1
         assert await ledger.positions("balances") == {0: 20}
+
+
+async def test_a_batch_may_fail_in_part(app: App) -> None:
+    ledger = app.stream("ledger", Entry, key="account", partitions=1)
+    handled, calls = list[int](), list[int]()
+
+    @ledger.group("balances", batch=100, retry=Retry(attempts=1))
+    async def post(batch: Batch[Entry]) -> None:
+        calls.append(len(batch))
+        for entry in batch:
+            if entry.amount == 2:
+                batch.fail(entry, ValueError("two"))
+            else:
+                handled.append(entry.amount)
+
+    async with app.test() as t:
+        await ledger.append(*entries(4, keys=4))
+        await t.settle()
+        assert (calls, handled) == ([4], [0, 1, 3])
+        assert await ledger["balances"].dead_letters.count() == 1
+        assert await ledger.positions("balances") == {0: 4}
+
+
+async def test_no_part_of_a_batch_overtakes_one_of_its_key_that_failed(app: App) -> None:
+    ledger = app.stream("ledger", Entry, key="account", partitions=1)
+    journal, broken = app.stream("journal", Entry, partitions=1), True
+
+    @ledger.group("balances", batch=100, retry=Retry(attempts=3, delay=1, jitter="none"))
+    async def post(batch: Batch[Entry]) -> None:
+        for entry in batch:
+            if broken and entry.amount == 0:
+                batch.fail(entry, ValueError("not yet"))
+            else:
+                await journal.append(entry)
+
+    async with app.test() as t:
+        await ledger.append(*[Entry("a", n) for n in range(3)])
+        await t.settle()
+        broken = False
+        await t.advance(10)
+        assert [entry.amount async for entry in journal.read()] == [0, 1, 2]
 
 
 async def test_records_of_a_parked_key_leave_the_batch(app: App) -> None:

@@ -85,7 +85,7 @@ class Stream(Generic[T]):
         self,
         *values: T,
         key: str | None = None,
-        id: str | None = None,  # noqa: A002 - the word of CloudEvents
+        id: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Sequence[str]:
         """Append records, in this order for each key, and return their ids.
