@@ -1,9 +1,12 @@
 """A real server on loopback, for what a test declares."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,8 +22,36 @@ from isthmus.signals import Signals
 
 
 @dataclass
+class Answer:
+    """A response that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        return self.headers.get("Content-Type", "").partition(";")[0]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Answer]]:
+        return partial(self._request, method.upper())
+
+    async def _request(self, method: str, path: str, **words: Any) -> Answer:
+        async with self._session.request(method, path, **words) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+
+@dataclass
 class Served:
-    client: aiohttp.ClientSession
+    client: Client
     host: Host
     server: HttpServer
     running: asyncio.Task[None]
@@ -41,8 +72,12 @@ async def serving(declared: Declarations) -> AsyncGenerator[Served]:
         await asyncio.wait([running, listening], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
-        async with aiohttp.ClientSession(listening.result()) as client:
-            yield Served(client, host, server, running, listening.result())
+        try:
+            async with aiohttp.ClientSession(listening.result()) as session:
+                yield Served(Client(session), host, server, running, listening.result())
+        except BaseException:
+            running.cancel()  # what a failed test holds up is never done
+            raise
         await server.drain()
         await running
 

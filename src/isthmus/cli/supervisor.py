@@ -115,6 +115,8 @@ class Supervisor:
         self._stop()
 
     def _stop(self) -> None:
+        if self._listener is not None:
+            self._listener.close()  # else clients would wait for nobody
         self._stopping.set()
 
     async def _watch(self) -> None:

@@ -89,12 +89,12 @@ class Endpoint:
         return await self._wrapped(request, host, values)
 
     async def _body(self, request: Request) -> bytes:
-        body = self.parameters.body
-        if body is None:
+        if (wanted := self.parameters.body) is None:
             return b""
-        if body.schema.type is not bytes:
+        body = await read(request, limit=self._body_limit)
+        if body and wanted.schema.type is not bytes:
             accept_json(request)
-        return await read(request, limit=self._body_limit)
+        return body
 
     async def _wrapped(self, request: Request, host: Host, values: Values) -> Response:
         """Call the function inside the App's middleware, if it has any."""

@@ -45,7 +45,7 @@ class Problem(Exception):  # noqa: N818 - an answer, not a fault
         detail: str = "",
         *,
         title: str = "",
-        type: str = "about:blank",  # noqa: A002 - the word of RFC 9457
+        type: str = "about:blank",
         faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
         **members: Any,

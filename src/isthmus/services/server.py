@@ -8,7 +8,8 @@ for it; what runs is finished.
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -25,9 +26,6 @@ __all__ = ["HttpServer"]
 LAME = 0.5
 """Seconds that idle connections stay open while draining, so that a request which is
 on its way to us gets its answer."""
-
-TURNS = 10
-"""Turns of the loop given to accept what waits in the backlog."""
 
 
 class HttpServer:
@@ -48,7 +46,7 @@ class HttpServer:
         try:
             async with self._declared.shared(Site).started(host, health) as application:
                 self._tell(host, listener)
-                await _Server(application, self._draining).serve([listener])
+                await _Server(application, listener, self._draining).serve([listener])
         finally:
             listener.close()
 
@@ -71,8 +69,10 @@ def _listener(host: Host) -> socket.socket:
 class _Server(uvicorn.Server):
     """Uvicorn, minus its hold on the process: signals and the exit are the runtime's."""
 
-    def __init__(self, application: ASGIApp, draining: asyncio.Event) -> None:
-        self._draining = draining
+    def __init__(
+        self, application: ASGIApp, listener: socket.socket, draining: asyncio.Event
+    ) -> None:
+        self._listener, self._draining = listener, draining
         super().__init__(
             uvicorn.Config(
                 application,
@@ -100,11 +100,34 @@ class _Server(uvicorn.Server):
         """Take nothing new; let each open connection close with its next answer."""
         self.config.encoded_headers.append((b"connection", b"close"))
         await self.on_tick(0)
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
+        for connection in self.server_state.connections:
+            cycle: Any = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                cycle.keep_alive = False
+        waiting = _accepted(self._listener)
         for server in self.servers:
             server.close()
+        for connection in waiting:
+            await self._serve_connection(connection)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAME):
                 while self.server_state.connections:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.01)
+
+    async def _serve_connection(self, connection: socket.socket) -> None:
+        def protocol() -> asyncio.Protocol:
+            made: Any = self.config.http_protocol_class
+            return made(config=self.config, server_state=self.server_state, app_state={})
+
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+
+
+def _accepted(listener: socket.socket) -> Sequence[socket.socket]:
+    """Return the connections that waited in the backlog: closing would reset them."""
+    found = list[socket.socket]()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            found.append(connection)
+    return found
