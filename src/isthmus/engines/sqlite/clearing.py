@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 
 import msgspec
 
@@ -39,9 +38,7 @@ SELECT id FROM isthmus_message WHERE id BETWEEN ? AND ?
 """
 _SENT = "SELECT sent FROM isthmus_subscription WHERE sub = ?"
 _COUNT = """
-SELECT ready
-  + (SELECT ifnull(sum(left), 0) FROM isthmus_lease WHERE lane = l.lane)
-  + (SELECT count(*) FROM isthmus_single WHERE lane = l.lane)
+SELECT ready + singles + (SELECT ifnull(sum(left), 0) FROM isthmus_lease WHERE lane = l.lane)
 FROM isthmus_lane l WHERE sub = ?
 """
 _ORPHANS = """
@@ -106,7 +103,7 @@ class Clearing:
         for id_ in self.ids:
             ids[lane_of(id_)].append(id_)
         gone = sum(self._clear(db, lanes[number], each) for number, each in ids.items())
-        apart = {number for number, lane in lanes.items() if lane.single_at < inf}
+        apart = {number for number, lane in lanes.items() if lane.singles}
         return gone + self._clear_singles(db, [id_ for id_ in self.ids if lane_of(id_) in apart])
 
     def _clear(self, db: Connection, lane: Lane, ids: Sequence[int]) -> int:

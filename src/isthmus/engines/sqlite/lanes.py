@@ -57,6 +57,7 @@ CREATE TABLE isthmus_lane (
   priority INTEGER NOT NULL,
   head INTEGER NOT NULL, -- the id from which on nothing was handed out yet
   ready INTEGER NOT NULL, -- how many messages lie there
+  singles INTEGER NOT NULL DEFAULT 0,
   UNIQUE (sub, priority)
 );
 CREATE TABLE isthmus_message (
@@ -101,10 +102,16 @@ CREATE INDEX isthmus_single_held ON isthmus_single (lane, ready_at)
   WHERE token <> 0;
 CREATE INDEX isthmus_single_key ON isthmus_single (lane, key) WHERE key <> '';
 CREATE INDEX isthmus_single_message ON isthmus_single (message_id);
+CREATE TRIGGER isthmus_single_comes AFTER INSERT ON isthmus_single BEGIN
+  UPDATE isthmus_lane SET singles = singles + 1 WHERE lane = new.lane;
+END;
+CREATE TRIGGER isthmus_single_goes AFTER DELETE ON isthmus_single BEGIN
+  UPDATE isthmus_lane SET singles = singles - 1 WHERE lane = old.lane;
+END;
 """
 
 _LANES = """
-SELECT lane, head, ready,
+SELECT lane, head, ready, singles,
   ifnull((SELECT min(until) FROM isthmus_lease WHERE lane = l.lane), 9e999),
   ifnull((SELECT min(ready_at) FROM isthmus_single WHERE lane = l.lane AND blocked = 0), 9e999)
 FROM isthmus_subscription LEFT JOIN isthmus_lane l USING (sub)
@@ -123,6 +130,7 @@ class Lane(NamedTuple):
     number: int
     head: int
     ready: int
+    singles: int
     lapse_at: float
     """When the first of its leased ranges ends, or ended; inf if there is none."""
     single_at: float

@@ -1,9 +1,8 @@
 """Sends: those that share a commit become one insert per lane."""
 
-import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from isthmus.clock import Clock
 from isthmus.engines.sqlite.connection import Connection
@@ -26,61 +25,94 @@ INSERT INTO isthmus_single VALUES (?1, ?2, ?3, ?4,
 """
 
 
-class Row(NamedTuple):
-    message_id: str
-    key: str
-    priority: int
-    packed: bytes
-    body: bytes
+Row = tuple[int, str, str, bytes, bytes]
+"""Its place in the call, the message's own id, key, packed, body"""
 
 
 class Send(NamedTuple):
     """What one call of `send` stores."""
 
     topic: str
-    rows: Sequence[Row]
+    size: int
+    rows: Mapping[int, Sequence[Row]]
+    """By priority."""
     delay: float
     clock: Clock
 
     @classmethod
     def of(cls, topic: str, messages: Sequence[Message], *, delay: float, clock: Clock) -> "Send":
-        rows = [Row(m.id, m.key, m.priority, pack(m), m.body) for m in messages]
-        return cls(topic, rows, delay, clock)
+        rows: dict[int, list[Row]] = {}
+        for place, message in enumerate(messages):
+            row = (place, message.id, message.key, pack(message), message.body)
+            rows.setdefault(message.priority, []).append(row)
+        return cls(topic, len(messages), rows, delay, clock)
 
 
 def store(db: Connection, sends: Sequence[Send]) -> list[None]:
     """Store them together; they are sent now, when they commit, and not when they were staged."""
-    topics: dict[str, list[Send]] = defaultdict(list)
+    topics: dict[str, list[Send]] = {}
     for send in sends:
-        topics[send.topic].append(send)
+        topics.setdefault(send.topic, []).append(send)
     for topic, group in topics.items():
-        count = sum(len(send.rows) for send in group)
+        count = sum(send.size for send in group)
         for sub, ordered, last in db.execute(_NUMBER, (count, topic)).fetchall():
             _store(db, sub, group, first=last - count + 1, ordered=bool(ordered))
             db.wake(channel_of(sub))
     return [None] * len(sends)
 
 
+class _Part(NamedTuple):
+    """Rows for the same lane and table."""
+
+    first: int
+    """Number of the first message of their call."""
+    ready_at: float
+    rows: Sequence[Row]
+
+
 def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, ordered: bool) -> None:
-    ranges: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    singles: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    numbers, at = itertools.count(first), sends[0].clock.now()
+    at = sends[0].clock.now()
+    ranges: dict[int, list[_Part]] = defaultdict(list)
+    singles: dict[int, list[_Part]] = defaultdict(list)
     for send in sends:
         ready_at = ready_after(send.delay, at)
-        for (name, key, priority, packed, body), number in zip(send.rows, numbers, strict=False):
+        for priority, rows in send.rows.items():
+            part = _Part(first, ready_at, rows)
             if ordered:
-                singles[0].append((number, key, ready_at, name, at, packed, body))
-            elif ready_at:
-                singles[priority].append((number, "", ready_at, name, at, packed, body))
+                singles[0].append(part)
             else:
-                ranges[priority].append((number, name, at, packed, body))
-    for priority, rows in ranges.items():
-        base = _lane(db, sub, priority, ready=len(rows)) << NUMBERS
-        db.executemany(_MESSAGE, ((base + number, *row) for number, *row in rows))
-    for priority, rows in singles.items():
-        lane = _lane(db, sub, priority, ready=0)
-        base = lane << NUMBERS
-        db.executemany(_SINGLE, ((base + number, lane, *row) for number, *row in rows))
+                (singles if ready_at else ranges)[priority].append(part)
+        first += send.size
+    for priority, parts in ranges.items():
+        _store_ranges(db, sub, priority, parts, at)
+    for priority, parts in singles.items():
+        _store_singles(db, sub, priority, parts, at, ordered=ordered)
+
+
+def _store_ranges(
+    db: Connection, sub: int, priority: int, parts: Sequence[_Part], at: float
+) -> None:
+    lane = _lane(db, sub, priority, ready=sum(len(part.rows) for part in parts))
+    base = lane << NUMBERS
+    rows = [
+        (base + first + place, name, at, packed, body)
+        for first, _, rows in parts
+        for place, name, _, packed, body in rows
+    ]
+    db.executemany(_MESSAGE, rows)
+
+
+def _store_singles(
+    db: Connection, sub: int, priority: int, parts: Sequence[_Part], at: float, *, ordered: bool
+) -> None:
+    lane = _lane(db, sub, priority, ready=0)
+    base = lane << NUMBERS
+    rows = [
+        (base + first + place, lane, key if ordered else "", ready_at, name, at, packed, body)
+        for first, ready_at, rows in parts
+        for place, name, key, packed, body in rows
+    ]
+    db.executemany(_SINGLE, sorted(rows))  # by id: who is blocked depends on those before
 
 
 def _lane(db: Connection, sub: int, priority: int, *, ready: int) -> int:

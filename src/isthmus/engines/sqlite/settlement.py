@@ -20,11 +20,15 @@ from isthmus.errors import LeaseLostError
 
 __all__ = ["Extension", "Settlement", "settle"]
 
-_ACK_SINGLE = "DELETE FROM isthmus_single WHERE id = ? AND token = ? RETURNING lane, key"
+_ACK_SINGLE = (
+    "DELETE FROM isthmus_single WHERE id = ? AND token = ? AND token <> 0 RETURNING lane, key"
+)
 _NACK_SINGLE = """
-UPDATE isthmus_single SET token = 0, ready_at = ?, attempt = attempt + ? WHERE id = ? AND token = ?
+UPDATE isthmus_single SET token = 0, ready_at = ?, attempt = attempt + ? WHERE id = ? AND token = ? AND token <> 0
 """
-_EXTEND_SINGLE = "UPDATE isthmus_single SET ready_at = ?, span = ? WHERE id = ? AND token = ?"
+_EXTEND_SINGLE = (
+    "UPDATE isthmus_single SET ready_at = ?, span = ? WHERE id = ? AND token = ? AND token <> 0"
+)
 _PACKED = "SELECT packed FROM isthmus_single WHERE id = ?"
 _REPACK = "UPDATE isthmus_single SET packed = ? WHERE id = ?"
 
@@ -41,6 +45,10 @@ class Settlement:
     held: Held
 
 
+Said = dict[int, tuple[int, Outcome]]
+"""What is said about ids under one token, each with the settlement that says it."""
+
+
 def settle(db: Connection, settlements: Sequence[Settlement]) -> list[list[str]]:
     """Do them together, and return what is stale in each; the first word counts.
 
@@ -48,23 +56,14 @@ def settle(db: Connection, settlements: Sequence[Settlement]) -> list[list[str]]
         LeaseLostError: There is something stale in one that is whole.
     """
     lost: list[list[str]] = [[] for _ in settlements]
-    acks: dict[int, dict[int, int]] = defaultdict(dict)  # token -> id -> settlement
-    nacks: dict[Receipt, tuple[int, Nack]] = {}
-    for number, settlement in enumerate(settlements):
-        for outcome in settlement.outcomes:
-            receipt = token, id_ = Receipt.read(outcome.receipt)
-            if not token or id_ in acks[token] or receipt in nacks:
-                lost[number].append(outcome.receipt)
-            elif isinstance(outcome, Ack):
-                acks[token][id_] = number
-            else:
-                nacks[receipt] = number, outcome
-    for token, ids in acks.items():
-        for id_ in _ack(db, token, ids, settlements):
-            lost[ids[id_]].append(str(Receipt(token, id_)))
-    for receipt, (number, nack) in nacks.items():
-        if not _nack(db, receipt, nack, settlements[number]):
-            lost[number].append(str(receipt))
+    for token, said in _by_token(settlements, lost).items():
+        acks = [id_ for id_, (_, outcome) in said.items() if type(outcome) is Ack]
+        stale = _ack(db, token, acks, said, settlements) if acks else []
+        if len(acks) < len(said):
+            stale += _nack_all(db, token, said, settlements)
+        for id_ in stale:
+            number, outcome = said[id_]
+            lost[number].append(outcome.receipt)
     for settlement, stale in zip(settlements, lost, strict=True):
         if stale and settlement.whole:
             raise LeaseLostError(stale)
@@ -73,21 +72,66 @@ def settle(db: Connection, settlements: Sequence[Settlement]) -> list[list[str]]
     return lost
 
 
+def _by_token(settlements: Sequence[Settlement], lost: Sequence[list[str]]) -> Mapping[int, Said]:
+    """Sort what is said; what says nothing, or a second time, is lost."""
+    leases: dict[str, Said] = defaultdict(dict)
+    for number, settlement in enumerate(settlements):
+        for outcome in settlement.outcomes:
+            token, _, id_ = outcome.receipt.partition(".")
+            try:
+                said, place = leases[token], int(id_, 16)
+            except ValueError:
+                lost[number].append(outcome.receipt)
+                continue
+            if place in said:
+                lost[number].append(outcome.receipt)
+            else:
+                said[place] = number, outcome
+    return {_number(token): said for token, said in leases.items()}
+
+
+def _number(token: str) -> int:
+    try:
+        return int(token, 16)
+    except ValueError:
+        return 0
+
+
 def _ack(
-    db: Connection, token: int, ids: Mapping[int, int], settlements: Sequence[Settlement]
+    db: Connection,
+    token: int,
+    ids: Sequence[int],
+    said: Said,
+    settlements: Sequence[Settlement],
 ) -> list[int]:
     """Return those that are stale."""
     range_ = Range.find(db, token)
     done = range_.delete(db, ids) if range_ else set[int]()
+    if len(done) == len(ids):
+        return []
     stale: list[int] = []
-    for id_ in ids.keys() - done:
+    for id_ in ids:
+        if id_ in done:
+            continue
         gone = db.execute(_ACK_SINGLE, (id_, token)).fetchall()
         if not gone:
             stale.append(id_)
         elif gone[0][1]:
             let_next(db, *gone[0])
-            db.wake(channel_of(settlements[ids[id_]].sub))
+            db.wake(channel_of(settlements[said[id_][0]].sub))
     return stale
+
+
+def _nack_all(
+    db: Connection, token: int, said: Said, settlements: Sequence[Settlement]
+) -> list[int]:
+    """Return those that are stale."""
+    return [
+        id_
+        for id_, (number, outcome) in said.items()
+        if isinstance(outcome, Nack)
+        and not _nack(db, Receipt(token, id_), outcome, settlements[number])
+    ]
 
 
 def _nack(db: Connection, receipt: Receipt, nack: Nack, by: Settlement) -> bool:

@@ -18,27 +18,36 @@ _LEASES = """
 SELECT first, last, until, lapses FROM isthmus_lease WHERE lane = ? ORDER BY first
 """
 _HELD = """
-SELECT ifnull(sum(left), 0), ifnull(sum(left) FILTER (WHERE until > ?), 0), min(first)
+SELECT ifnull(sum(left), 0), ifnull(sum(left) FILTER (WHERE until > ?), 0)
 FROM isthmus_lease WHERE lane = ?
 """
-_SINGLES = """
-SELECT
-  (SELECT count(*) FROM isthmus_single WHERE lane = ?1 AND blocked = 0),
-  (SELECT count(*) FROM isthmus_single WHERE lane = ?1 AND blocked = 1),
-  (SELECT count(*) FROM isthmus_single WHERE lane = ?1 AND blocked = 0 AND ready_at <= ?2),
-  (SELECT count(*) FROM isthmus_single WHERE lane = ?1 AND blocked = 1 AND ready_at <= ?2),
-  (SELECT count(*) FROM isthmus_single WHERE lane = ?1 AND token <> 0 AND ready_at > ?2)
+_HELD_APART = """
+SELECT count(*) FROM isthmus_single WHERE lane = ? AND token <> 0 AND ready_at > ?
 """
+_SIDE = """
+SELECT count(*) FROM (
+  SELECT 1 FROM isthmus_single WHERE lane = ?1 AND blocked = 0 AND ready_at {sign} ?2
+  UNION ALL
+  SELECT 1 FROM isthmus_single WHERE lane = ?1 AND blocked = 1 AND ready_at {sign} ?2
+  LIMIT ?3)
+"""
+_DUE, _LATER = _SIDE.format(sign="<="), _SIDE.format(sign=">")
 _OLDEST = """
 SELECT min(sent_at) FROM (
-  SELECT sent_at FROM (SELECT sent_at FROM isthmus_message WHERE id BETWEEN ?3 AND ?4
-    ORDER BY id LIMIT 1)
+  SELECT sent_at FROM (
+    SELECT sent_at FROM isthmus_message WHERE id BETWEEN ?3 AND ?4 ORDER BY id LIMIT 1)
   UNION ALL
   SELECT (SELECT sent_at FROM isthmus_message WHERE id BETWEEN first AND last ORDER BY id LIMIT 1)
     FROM isthmus_lease WHERE lane = ?1 AND until <= ?2
   UNION ALL
-  SELECT sent_at FROM isthmus_single WHERE id = (
-    SELECT min(id) FROM isthmus_single WHERE lane = ?1 AND blocked = 0 AND ready_at <= ?2)
+  SELECT sent_at FROM isthmus_single WHERE id IN (
+    SELECT min(id) FROM (
+      SELECT id FROM isthmus_single WHERE lane = ?1 AND blocked = 0 AND ready_at <= ?2
+      ORDER BY ready_at LIMIT 64)
+    UNION ALL
+    SELECT min(id) FROM (
+      SELECT id FROM isthmus_single WHERE lane = ?1 AND blocked = 1 AND ready_at <= ?2
+      ORDER BY ready_at LIMIT 64))
 )
 """
 _RANGES = """
@@ -58,21 +67,35 @@ ORDER BY id LIMIT ?3
 
 
 def count(db: Connection, sub: int, now: float) -> QueueStats:
-    """Costs no more the more lie there: ranges are counted as they are leased and filled."""
+    """Ranges are counted as they are filled and leased, singles as they come and go."""
     ready = leased = delayed = 0
     oldest_at: list[float] = []
     for lane in lanes_of(db, sub):
-        out, held, _ = db.execute(_HELD, (now, lane.number)).fetchone()
-        row = db.execute(_SINGLES, (lane.number, now)).fetchone()
-        open_, blocked, due, blocked_due, apart = row
-        ready += lane.ready + out - held + due + blocked_due
+        ranged, held = db.execute(_HELD, (now, lane.number)).fetchone()
+        (apart,) = db.execute(_HELD_APART, (lane.number, now)).fetchone()
+        due = _count_due(db, lane, now)
+        ready += lane.ready + ranged - held + due
         leased += held + apart
-        delayed += open_ + blocked - due - blocked_due - apart
-        if lane.ready or out > held or due:
+        delayed += lane.singles - due - apart
+        if lane.ready + ranged - held + due:
             oldest_at.append(_oldest_at(db, lane, now))
     return QueueStats(
         ready=ready, leased=leased, delayed=delayed, oldest_at=min(oldest_at, default=0.0)
     )
+
+
+def _count_due(db: Connection, lane: Lane, now: float) -> int:
+    """Count the fewer of those that are due and those that are not."""
+    limit = 1000
+    while lane.singles:
+        (due,) = db.execute(_DUE, (lane.number, now, limit)).fetchone()
+        if due < limit:
+            return due
+        (later,) = db.execute(_LATER, (lane.number, now, limit)).fetchone()
+        if later < limit:
+            return lane.singles - later
+        limit *= 10
+    return 0
 
 
 def _oldest_at(db: Connection, lane: Lane, now: float) -> float:
