@@ -79,7 +79,9 @@ async def serving(declared: Declarations) -> AsyncGenerator[Served]:
             running.cancel()  # what a failed test holds up is never done
             raise
         await server.drain()
-        await running
+        await asyncio.wait([running])
+        if not running.cancelled():
+            await running
 
 
 @pytest.fixture

@@ -121,6 +121,28 @@ async def test_every_request_that_runs_is_answered_while_the_server_drains(
     assert answered == ran >= 200
 
 
+async def test_a_request_that_takes_longer_than_the_drain_is_cut(
+    declared: Declarations, serve: Serve
+) -> None:
+    began, cut = asyncio.Event(), asyncio.Event()
+
+    @get(declared, "/slow")
+    async def slow() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut.set()
+
+    async with serve(declared) as s:
+        asking = asyncio.create_task(s.client.get("/slow"))
+        await began.wait()
+        s.running.cancel()
+        await asyncio.wait([s.running])
+        assert cut.is_set()
+        assert (await asking).status == 503
+
+
 async def test_idle_connections_do_not_hold_up_the_end(
     declared: Declarations, serve: Serve
 ) -> None:

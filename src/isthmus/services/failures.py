@@ -1,5 +1,7 @@
 """The outermost layer: whatever goes wrong inside leaves as a problem document."""
 
+import asyncio
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isthmus.services.problem import problem_of, response_to
@@ -24,7 +26,7 @@ class Failures:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if begun or scope["type"] != "http":
                 raise
             response = response_to(problem_of(error), request_id=request_id.get())

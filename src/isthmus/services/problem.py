@@ -4,6 +4,7 @@ Source: RFC 9457, Problem Details for HTTP APIs (its `errors` extension for
 several faults follows section 3's example).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -66,9 +67,11 @@ class Problem(Exception):  # noqa: N818 - an answer, not a fault
         return said | self.members
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception | asyncio.CancelledError) -> Problem:
     """Return what the client of a failed request may know; the rest is logged."""
     match error:
+        case asyncio.CancelledError():
+            return Problem(503, "cut off by a shutdown; try again", headers={"Retry-After": "1"})
         case Problem():
             return error
         case HTTPException():

@@ -46,7 +46,11 @@ class HttpServer:
         try:
             async with self._declared.shared(Site).started(host, health) as application:
                 self._tell(host, listener)
-                await _Server(application, listener, self._draining).serve([listener])
+                server = _Server(application, listener, self._draining)
+                try:
+                    await server.serve([listener])
+                finally:
+                    await server.cut()
         finally:
             listener.close()
 
@@ -95,6 +99,13 @@ class _Server(uvicorn.Server):
                 async with asyncio.timeout(1.0):
                     await self._draining.wait()
         await self._grow_lame()
+
+    async def cut(self) -> None:
+        """Cancel the requests that still run: their time is over."""
+        if tasks := list(self.server_state.tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _grow_lame(self) -> None:
         """Take nothing new; let each open connection close with its next answer."""
