@@ -125,6 +125,18 @@ async def test_a_slow_move_never_sets_the_position_back(reader: Reader, fates: F
     assert await reader.notes.load(0) == set()
 
 
+async def test_nobody_moves_a_position_that_is_being_moved(reader: Reader, fates: Fates) -> None:
+    fates.coming = [Fault.DELAY]
+    reader.positions.finished(reader.progress, (0,))
+    await reader.clock.settle()
+    await reader.commit(1)
+    assert await reader.notes.load(0) == {1}
+    await reader.clock.advance(SLOW)
+    await reader.positions.done()
+    assert await reader.position() == 2
+    assert await reader.notes.load(0) == set()
+
+
 async def test_of_two_who_finish_at_once_one_moves_and_one_notes(
     reader: Reader, fates: Fates
 ) -> None:

@@ -189,7 +189,8 @@ async def test_a_record_that_kills_its_process_is_given_up_and_no_other(
     async with ledger.processes.keeper:
         await ledger.append(40)
         for _ in range(8):
-            process, before = await ledger.processes.start(), deaths
+            before = deaths
+            process = await ledger.processes.start()
             for _ in range(30):
                 await ledger.advance(0.5)
                 if deaths > before:
