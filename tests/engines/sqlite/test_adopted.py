@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +193,11 @@ async def test_the_same_file_by_another_name_is_taken(
 
 
 async def test_a_connection_of_another_thread_is_refused(database: Database, path: Path) -> None:
-    connection = await asyncio.to_thread(sqlite3.connect, path)
-    with pytest.raises(UnsupportedError, match="thread"):
-        database.adopt(connection)
-    del connection
+    with ThreadPoolExecutor(1) as thread:
+        connection = thread.submit(sqlite3.connect, path).result()
+        with pytest.raises(UnsupportedError, match="thread"):
+            database.adopt(connection)
+        thread.submit(connection.close).result()
 
 
 async def test_what_is_no_connection_is_refused(database: Database) -> None:
@@ -257,9 +259,8 @@ async def aengine(database: Database, path: Path) -> AsyncIterator[AsyncEngine]:
 
 async def test_a_session_on_another_file_is_refused(database: Database, tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/other.db")
-    with Session(engine) as session:
-        with pytest.raises(UnsupportedError, match="same file"):
-            await database.write(add(1), tx=database.adopt(session))
+    with Session(engine) as session, pytest.raises(UnsupportedError, match="same file"):
+        await database.write(add(1), tx=database.adopt(session))
     engine.dispose()
 
 

@@ -39,7 +39,6 @@ class Checkpoints:
         self._connection = OwnConnection.open(
             path, busy_timeout=min(busy_timeout, 0.1), writes=True
         )
-        self._page = self._connection.execute("PRAGMA page_size").fetchone()[0]
         self._log_name = f"{path}-wal"
         self._turn = Turn(Path(f"{path}.lock"))
         self._commits = self._length = 0
@@ -92,8 +91,9 @@ class Checkpoints:
                 self._done.set()
 
     def _checkpoint(self) -> None:
+        (page,) = self._connection.execute("PRAGMA page_size").fetchone()
         _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages * self._page > BOUND:
+        if pages * page > BOUND:
             with self._turn:
                 self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 

@@ -64,9 +64,12 @@ class OwnConnection(sqlite3.Connection):
             factory=cls,
         )
         own.woken = []
-        for pragma in _PRAGMAS:
-            own.execute(f"PRAGMA {pragma}")
-        own.execute(f"PRAGMA query_only = {'off' if writes else 'on'}")
+        try:
+            for pragma in (*_PRAGMAS, f"query_only = {'off' if writes else 'on'}"):
+                own.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            own.close()
+            raise
         return own
 
     def wake(self, channel: str) -> None:
