@@ -24,7 +24,8 @@ _ACK_SINGLE = (
     "DELETE FROM isthmus_single WHERE id = ? AND token = ? AND token <> 0 RETURNING lane, key"
 )
 _NACK_SINGLE = """
-UPDATE isthmus_single SET token = 0, ready_at = ?, attempt = attempt + ? WHERE id = ? AND token = ? AND token <> 0
+UPDATE isthmus_single SET token = 0, ready_at = ?, attempt = attempt + ?
+WHERE id = ? AND token = ? AND token <> 0
 """
 _EXTEND_SINGLE = (
     "UPDATE isthmus_single SET ready_at = ?, span = ? WHERE id = ? AND token = ? AND token <> 0"
@@ -45,25 +46,13 @@ class Settlement:
     held: Held
 
 
-Said = dict[int, tuple[int, Outcome]]
-"""What is said about ids under one token, each with the settlement that says it."""
-
-
 def settle(db: Connection, settlements: Sequence[Settlement]) -> list[list[str]]:
     """Do them together, and return what is stale in each; the first word counts.
 
     Raises:
         LeaseLostError: There is something stale in one that is whole.
     """
-    lost: list[list[str]] = [[] for _ in settlements]
-    for token, said in _by_token(settlements, lost).items():
-        acks = [id_ for id_, (_, outcome) in said.items() if type(outcome) is Ack]
-        stale = _ack(db, token, acks, said, settlements) if acks else []
-        if len(acks) < len(said):
-            stale += _nack_all(db, token, said, settlements)
-        for id_ in stale:
-            number, outcome = said[id_]
-            lost[number].append(outcome.receipt)
+    lost = _Round(db, settlements).run()
     for settlement, stale in zip(settlements, lost, strict=True):
         if stale and settlement.whole:
             raise LeaseLostError(stale)
@@ -72,81 +61,89 @@ def settle(db: Connection, settlements: Sequence[Settlement]) -> list[list[str]]
     return lost
 
 
-def _by_token(settlements: Sequence[Settlement], lost: Sequence[list[str]]) -> Mapping[int, Said]:
-    """Sort what is said; what says nothing, or a second time, is lost."""
-    leases: dict[str, Said] = defaultdict(dict)
-    for number, settlement in enumerate(settlements):
-        for outcome in settlement.outcomes:
-            token, _, id_ = outcome.receipt.partition(".")
-            try:
-                said, place = leases[token], int(id_, 16)
-            except ValueError:
-                lost[number].append(outcome.receipt)
-                continue
-            if place in said:
-                lost[number].append(outcome.receipt)
-            else:
-                said[place] = number, outcome
-    return {_number(token): said for token, said in leases.items()}
+Word = tuple[int, int, Outcome]
+"""What is said of one message: by which settlement, in which place of it, and what."""
 
 
-def _number(token: str) -> int:
-    try:
-        return int(token, 16)
-    except ValueError:
-        return 0
+class _Round:
+    """Settlements that are done together: all that is said of one lease at once."""
 
+    def __init__(self, db: Connection, settlements: Sequence[Settlement]) -> None:
+        self._db, self._settlements = db, settlements
+        self._lost: list[list[int]] = [[] for _ in settlements]  # places
+        self._words: dict[str, dict[int, Word]] = defaultdict(dict)  # token -> id -> word
 
-def _ack(
-    db: Connection,
-    token: int,
-    ids: Sequence[int],
-    said: Said,
-    settlements: Sequence[Settlement],
-) -> list[int]:
-    """Return those that are stale."""
-    range_ = Range.find(db, token)
-    done = range_.delete(db, ids) if range_ else set[int]()
-    if len(done) == len(ids):
-        return []
-    stale: list[int] = []
-    for id_ in ids:
-        if id_ in done:
-            continue
-        gone = db.execute(_ACK_SINGLE, (id_, token)).fetchall()
-        if not gone:
-            stale.append(id_)
-        elif gone[0][1]:
-            let_next(db, *gone[0])
-            db.wake(channel_of(settlements[said[id_][0]].sub))
-    return stale
+    def run(self) -> list[list[str]]:
+        """Return the stale receipts of each settlement."""
+        self._listen()
+        for token, words in self._words.items():
+            self._settle(Receipt.read(f"{token}.0").token, words)
+        return [
+            [settlement.outcomes[place].receipt for place in sorted(places)]
+            for settlement, places in zip(self._settlements, self._lost, strict=True)
+        ]
 
+    def _listen(self) -> None:
+        for number, settlement in enumerate(self._settlements):
+            for place, outcome in enumerate(settlement.outcomes):
+                token, _, id_ = outcome.receipt.partition(".")
+                try:
+                    words, message = self._words[token], int(id_, 16)
+                except ValueError:
+                    self._lost[number].append(place)
+                    continue
+                if message in words:
+                    self._lost[number].append(place)
+                else:
+                    words[message] = number, place, outcome
 
-def _nack_all(
-    db: Connection, token: int, said: Said, settlements: Sequence[Settlement]
-) -> list[int]:
-    """Return those that are stale."""
-    return [
-        id_
-        for id_, (number, outcome) in said.items()
-        if isinstance(outcome, Nack)
-        and not _nack(db, Receipt(token, id_), outcome, settlements[number])
-    ]
+    def _settle(self, token: int, words: Mapping[int, Word]) -> None:
+        acks = [id_ for id_, (_, _, outcome) in words.items() if type(outcome) is Ack]
+        for id_ in self._ack(token, acks, words) if acks else ():
+            self._lose(words[id_])
+        if len(acks) < len(words):
+            for id_, word in words.items():
+                if isinstance(word[2], Nack) and not self._nack(Receipt(token, id_), word):
+                    self._lose(word)
 
+    def _lose(self, word: Word) -> None:
+        number, place, _ = word
+        self._lost[number].append(place)
 
-def _nack(db: Connection, receipt: Receipt, nack: Nack, by: Settlement) -> bool:
-    """Return whether the receipt is live."""
-    ready_at = ready_after(nack.delay, by.clock.now())
-    if not _give_back(db, receipt, ready_at, counted=nack.counted):
-        return False
-    if nack.headers:
-        (packed,) = db.execute(_PACKED, (receipt.id,)).fetchone()
-        db.execute(_REPACK, (merge_headers(packed, nack.headers), receipt.id))
-    db.wake(channel_of(by.sub))
-    return True
+    def _ack(self, token: int, ids: Sequence[int], words: Mapping[int, Word]) -> list[int]:
+        """Return those that are stale."""
+        range_ = Range.find(self._db, token)
+        done = range_.delete(self._db, ids) if range_ else set[int]()
+        if len(done) == len(ids):
+            return []
+        return [id_ for id_ in ids if id_ not in done and not self._ack_single(token, id_, words)]
+
+    def _ack_single(self, token: int, id_: int, words: Mapping[int, Word]) -> bool:
+        gone = self._db.execute(_ACK_SINGLE, (id_, token)).fetchall()
+        for lane, key in gone:
+            if key:
+                let_next(self._db, lane, key)
+                self._wake(words[id_])
+        return bool(gone)
+
+    def _nack(self, receipt: Receipt, word: Word) -> bool:
+        number, _, nack = word
+        assert isinstance(nack, Nack)
+        ready_at = ready_after(nack.delay, self._settlements[number].clock.now())
+        if not _give_back(self._db, receipt, ready_at, counted=nack.counted):
+            return False
+        if nack.headers:
+            (packed,) = self._db.execute(_PACKED, (receipt.id,)).fetchone()
+            self._db.execute(_REPACK, (merge_headers(packed, nack.headers), receipt.id))
+        self._wake(word)
+        return True
+
+    def _wake(self, word: Word) -> None:
+        self._db.wake(channel_of(self._settlements[word[0]].sub))
 
 
 def _give_back(db: Connection, receipt: Receipt, ready_at: float, *, counted: bool) -> bool:
+    """Return whether the receipt is live."""
     token, id_ = receipt
     range_ = Range.find(db, token)
     if range_ and range_.single_out(
