@@ -126,6 +126,13 @@ class Database:
         guest = guest_of(connection, self.path)
         return AdoptedTransaction(guest, path=self.path, scope=self.scope, committed=self._adopted)
 
+    def then(self, tx: Tx, call: Callable[[], None]) -> bool:
+        """Call once `tx` has committed; return False if nobody here will know when it has."""
+        if not isinstance(tx, ScriptTransaction):
+            return False
+        tx.then(call)
+        return True
+
     def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
         if reads and not script.wrote and not script.patient:
             script.reader = reader = script.reader or self._fetchers.pick()

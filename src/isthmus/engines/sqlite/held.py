@@ -9,8 +9,9 @@ __all__ = ["Held"]
 class Held:
     """Receipts, and until when each is leased; what ran out makes room.
 
-    A transaction may have settled some of them, and only the database knows
-    whether it did: those stay doubtful, and are asked about when room is short.
+    A transaction of the user's own may have settled some of them, and only the
+    database knows whether it did: those stay doubtful, and are asked about when
+    room is short.
     """
 
     def __init__(self, limit: int, *, lease: float) -> None:

@@ -111,14 +111,17 @@ class SqliteReceiver:
         settlement = Settlement(self._sub, outcomes, clock, whole=whole, held=self._held)
         receipts = [outcome.receipt for outcome in outcomes]
         lost = await self._database.merge(settle, settlement, tx=tx)
-        if whole:
+        if not whole:
+            self._let_go(receipts)
+        elif not self._database.then(tx, lambda: self._let_go(receipts)):
             self._held.doubt(receipts)
-            return
+        if lost:
+            raise LeaseLostError(lost)
+
+    def _let_go(self, receipts: Sequence[str]) -> None:
         self._held.drop(receipts)
         if self._held.wanted:
             self._database.wake(self._channel)
-        if lost:
-            raise LeaseLostError(lost)
 
     async def drain(self) -> None:
         self._drained = True

@@ -1,7 +1,7 @@
 """A transaction of ours: a script, played by the writer when it must be."""
 
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -46,6 +46,7 @@ class ScriptTransaction(Statements):
         super().__init__(player.path)
         self._player = player
         self._script = Script(patient=patient)
+        self._then: list[Callable[[], None]] = []
         self._turn = asyncio.Lock()  # a line at a time, whoever asks
 
     @property
@@ -60,6 +61,11 @@ class ScriptTransaction(Statements):
         """Do `item`, together with others', when this commits."""
         self._open().staged.append((work, item))
         return _STAGED
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call once this has committed."""
+        self._open()
+        self._then.append(call)
 
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
         """Answer `work` now, and again, alike, when this commits."""
@@ -82,6 +88,8 @@ class ScriptTransaction(Statements):
             await self._player.commit(script)
         else:
             self._player.forget(script)
+        for call in self._then:
+            call()
 
     async def rollback(self) -> None:
         self._script.ended = True
