@@ -36,6 +36,9 @@ test: $(READY)/isthmus  ## Run the tests (code in the docs is run by check); T="
 torture: $(READY)/isthmus  ## Run only the tests that kill real processes
 	@$(PY) -m pytest -q -m torture -s $(T)
 
+faults: $(READY)/isthmus  ## Plant faults in the sqlite engine, and see that the tests catch them; T="lease" narrows
+	@$(PY) tools/mutate_sqlite.py $(T)
+
 check: lint types imports public docs  ## Judge everything that can be judged without running the tests
 
 lint: $(READY)/check
@@ -87,4 +90,4 @@ $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench setup test torture check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench setup test torture faults check lint types imports public docs api fmt shape lock clean help

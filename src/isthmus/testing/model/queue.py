@@ -55,7 +55,7 @@ class QueueSide(Side):
         assert self.engine.queue is not None
         return self.engine.queue
 
-    def number_of(self, lost: object) -> object:
+    def number_of(self, lost: object) -> int:
         return [receipt for _, receipt in self.deliveries].index(str(lost))
 
     async def open(self) -> None:

@@ -11,6 +11,9 @@ from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
 
 __all__ = ["OpenEmpty", "Side", "Twins"]
 
+PROMPT = 10.0
+"""Real seconds after which an answer is called hanging: nothing here waits for anything."""
+
 OpenEmpty = Callable[[ManualClock], Awaitable[Engine]]
 """Opens the engine on this clock, on a database that holds nothing yet."""
 
@@ -37,11 +40,13 @@ class Side:
             case ConflictError():
                 return (ConflictError,)
             case LeaseLostError():
-                return (LeaseLostError, *map(self.number_of, error.lost))
+                return (LeaseLostError, *sorted(map(self.number_of, error.lost)))
             case _:
                 return (type(error),)
 
-    def number_of(self, lost: object) -> object:
+    def number_of(self, lost: object) -> int:
+        """What both sides call a lost receipt, or partition."""
+        assert isinstance(lost, int)
         return lost
 
 
@@ -65,7 +70,8 @@ class Twins:
 
     async def _answer(self, side: Side, call: Callable[[Any], Awaitable[Any]]) -> Any:
         try:
-            return await call(side)
+            async with asyncio.timeout(PROMPT):
+                return await call(side)
         except IsthmusError as error:
             return side.plain(error)
 
