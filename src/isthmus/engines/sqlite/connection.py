@@ -139,7 +139,8 @@ def _meaning(code: int | None, error: Exception, path: Path) -> IsthmusError:
     if code == sqlite3.SQLITE_BUSY_SNAPSHOT:
         return ConflictError(
             f"{path}: another commit came between this transaction's first read and its first "
-            "write; nothing was written. Begin it with BEGIN IMMEDIATE",
+            "write; nothing was written. Begin it with BEGIN IMMEDIATE (SQLAlchemy: a listener on "
+            "the engine's 'begin' event that executes it)",
             subject="read",
         )
     match code & 0xFF:

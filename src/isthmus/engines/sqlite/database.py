@@ -1,6 +1,7 @@
 """One file, as the rest of the engine sees it: write, merge, read, wait."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from isthmus.contracts import Durability, Tx
 from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.adopted import AdoptedTransaction
 from isthmus.engines.sqlite.checkpoints import Checkpoints
-from isthmus.engines.sqlite.connection import Connection, OwnConnection, Work
+from isthmus.engines.sqlite.connection import Connection, OwnConnection, Work, told
 from isthmus.engines.sqlite.guest import guest_of
 from isthmus.engines.sqlite.home import Home
 from isthmus.engines.sqlite.job import COMMIT, LOOK, MERGE, STEP, WRITE
@@ -49,7 +50,7 @@ class Database:
         self._post = Post(address.path)
         self._watch = Watch(look=self._look, changed=self._wakes.wake_all)
         self._writer = Writer(
-            OwnConnection.open(address.path, busy_timeout=0, writes=True),  # it waits by itself
+            _opened(address, busy_timeout=0, writes=True),  # it waits by itself
             Turn(Path(f"{address.path}.lock")),
             Checkpoints(address.path, busy_timeout=address.busy_timeout),
             self._post,
@@ -61,9 +62,7 @@ class Database:
         self._fetchers = Readers(lambda name: self._reading(name, address))
 
     def _reading(self, name: str, address: Address) -> Reader:
-        connection = OwnConnection.open(
-            address.path, busy_timeout=address.busy_timeout, writes=False
-        )
+        connection = _opened(address, busy_timeout=address.busy_timeout, writes=False)
         return Reader(name, connection, home=self._home, path=address.path)
 
     @classmethod
@@ -229,3 +228,10 @@ class Database:
 
 _UNLUCKY = 2
 """Attempts after which a transaction may hold the writer for a moment."""
+
+
+def _opened(address: Address, *, busy_timeout: float, writes: bool) -> OwnConnection:
+    try:
+        return OwnConnection.open(address.path, busy_timeout=busy_timeout, writes=writes)
+    except sqlite3.Error as error:
+        raise told(error, address.path) from error

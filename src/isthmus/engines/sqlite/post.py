@@ -62,7 +62,7 @@ class Post:
         letters: set[str] = set()
         with contextlib.suppress(BlockingIOError):
             while True:
-                letters.update(box.recv(_LARGEST).decode().split("\0"))
+                letters.update(box.recv(_LARGEST).decode(errors="replace").split("\0"))
         arrived(letters)
 
     def send(self, channels: Iterable[str]) -> None:
