@@ -9,7 +9,6 @@ that will be filled.
 versioned logs, and 0 for what compaction has kept as the newest of its key.
 """
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -37,6 +36,7 @@ __all__ = [
 
 OFFSETS = 40
 """Bits of an id that are its offset."""
+_LAST = (1 << OFFSETS) - 1
 
 TABLES = """
 CREATE TABLE isthmus_log (
@@ -77,14 +77,13 @@ CREATE TABLE isthmus_version ( -- of keys whose last records are gone
 ) WITHOUT ROWID;
 """
 
-_ADVANCE = """
-UPDATE isthmus_partition SET tail = tail + ?, bytes = bytes + ? WHERE part = ? RETURNING tail
-"""
+_TAIL = "SELECT tail FROM isthmus_partition WHERE part = ?"
+_ADVANCE = "UPDATE isthmus_partition SET tail = ?, bytes = bytes + ? WHERE part = ?"
 _INSERT = "INSERT INTO isthmus_record VALUES (?, ?, ?, ?, ?, ?, ?)"
 _VERSION = """
-SELECT max(
-  ifnull((SELECT max(version) FROM isthmus_record
-    WHERE id >> 40 = ?1 AND key = ?2 AND version IS NOT NULL), 0),
+SELECT ifnull(
+  (SELECT max(version) FROM isthmus_record
+    WHERE id >> 40 = ?1 AND key = ?2 AND version IS NOT NULL),
   ifnull((SELECT version FROM isthmus_version WHERE part = ?1 AND key = ?2), 0))
 """
 _PAGE = """
@@ -137,17 +136,32 @@ def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | No
 
     They are appended now, when they commit: moments ascend with the offsets.
     """
-    versions = _Versions(db)
+    versions, places = _Versions(db), _Places(db)
     rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     answers: list[ConflictError | None] = []
     for each in appends:
         answers.append(conflict := versions.conflict(each))
         if conflict is None:
-            _number(each, versions, rows)
+            _place(each, versions, places, rows)
             db.wake(channel_of(each.shape.log))
     for part, added in rows.items():
-        _insert(db, part, added)
+        size = sum(len(key.encode()) + len(body) for *_, key, _, body in added)
+        db.execute(_ADVANCE, (places[part] & _LAST, size, part))
+        db.executemany(_INSERT, added)
     return answers
+
+
+class _Places(dict[int, int]):
+    """The id that comes next in each part, looked up once."""
+
+    def __init__(self, db: Connection) -> None:
+        super().__init__()
+        self._db = db
+
+    def __missing__(self, part: int) -> int:
+        (tail,) = self._db.execute(_TAIL, (part,)).fetchone()
+        self[part] = place = (part << OFFSETS) + tail
+        return place
 
 
 class _Versions(dict[tuple[int, str], int]):
@@ -174,20 +188,20 @@ class _Versions(dict[tuple[int, str], int]):
         return None
 
 
-def _number(append: Append, versions: _Versions, rows: Mapping[int, list[tuple[Any, ...]]]) -> None:
-    """Give each row its version, and put it with the others of its partition."""
+def _place(
+    append: Append,
+    versions: _Versions,
+    places: _Places,
+    rows: Mapping[int, list[tuple[Any, ...]]],
+) -> None:
+    """Give each row its id and version, and put it with the others of its partition."""
     at, version = append.clock.now(), None
     for part, name, key, packed, body in append.rows:
         if append.shape.versioned:
             version = versions[part, key] = versions[part, key] + 1
-        rows[part].append((at, version, name, key, packed, body))
-
-
-def _insert(db: Connection, part: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    size = sum(len(key.encode()) + len(body) for _, _, _, key, _, body in rows)
-    (tail,) = db.execute(_ADVANCE, (len(rows), size, part)).fetchone()
-    ids = itertools.count((part << OFFSETS) + tail - len(rows))
-    db.executemany(_INSERT, ((id_, *row) for id_, row in zip(ids, rows, strict=False)))
+        id_ = places[part]
+        places[part] = id_ + 1
+        rows[part].append((id_, at, version, name, key, packed, body))
 
 
 def page(db: Connection, part: int, *, offset: int, limit: int) -> list[Row]:
@@ -197,9 +211,6 @@ def page(db: Connection, part: int, *, offset: int, limit: int) -> list[Row]:
 
 def history(db: Connection, part: int, key: str, *, after: int, limit: int) -> list[Row]:
     return db.execute(_HISTORY, (part, key, after, limit)).fetchall()
-
-
-_LAST = (1 << OFFSETS) - 1
 
 
 def record_of(row: Row, number: int) -> Record:
