@@ -1,6 +1,6 @@
 """Several payloads handled by one call, of which some may fail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar, overload
 
 from isthmus.errors import ConfigError
@@ -18,15 +18,16 @@ class Batch(Sequence[T], Generic[T]):
     """
 
     def __init__(
-        self, read: Iterable[tuple[int, Message, T]], failed: dict[int, Exception]
+        self,
+        values: Sequence[T],
+        messages: Sequence[Message],
+        places: Sequence[int],
+        failed: dict[int, Exception],
     ) -> None:
-        """`read`: place in the delivered batch, message, payload; `failed` by place, added to."""
-        self._read, self._failed = list(read), failed
-
-    @property
-    def messages(self) -> Sequence[Message]:
+        """`places`: that of each item in the delivered batch; `failed` by place, added to."""
+        self._values, self._places, self._failed = values, places, failed
+        self.messages = messages
         """The message of each item."""
-        return [message for _, message, _ in self._read]
 
     def fail(self, item: T | int, error: Exception | str) -> None:
         """Count one item as failed: it is retried alone, and the others are done.
@@ -36,7 +37,7 @@ class Batch(Sequence[T], Generic[T]):
         Raises:
             ConfigError: The batch has no such item.
         """
-        place = self._read[self._index(item)][0]
+        place = self._places[self._index(item)]
         self._failed[place] = RuntimeError(error) if isinstance(error, str) else error
 
     @overload
@@ -44,12 +45,13 @@ class Batch(Sequence[T], Generic[T]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[T]: ...
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        if isinstance(index, slice):
-            return [value for _, _, value in self._read[index]]
-        return self._read[index][2]
+        return self._values[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._read)
+        return len(self._values)
 
     def __repr__(self) -> str:
         return f"Batch({list(self)!r})"
@@ -57,7 +59,7 @@ class Batch(Sequence[T], Generic[T]):
     def _index(self, item: T | int) -> int:
         if isinstance(item, int) and -len(self) <= item < len(self):
             return item
-        for index, (_, _, value) in enumerate(self._read):
+        for index, value in enumerate(self._values):
             if value is item:
                 return index
         raise ConfigError(f"the batch has no item {item!r}; give one of it, or its index")

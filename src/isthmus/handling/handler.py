@@ -106,14 +106,23 @@ class Handler:
 
     def _read(self, messages: Sequence[Message], failed: dict[int, Exception]) -> Batch[Any]:
         """Return what can be read; the others are failures of their own."""
-        decode, read = self.schema.decode, list[tuple[int, Message, Any]]()
+        decode = self.schema.decode
+        try:
+            values = [decode(m.body, dataschema=m.dataschema, type=m.type) for m in messages]
+        except SchemaError:
+            return self._read_each(messages, failed)
+        return Batch(values, messages, range(len(values)), failed)
+
+    def _read_each(self, messages: Sequence[Message], failed: dict[int, Exception]) -> Batch[Any]:
+        decode, read = self.schema.decode, list[tuple[Any, Message, int]]()
         for place, message in enumerate(messages):
             try:
                 value = decode(message.body, dataschema=message.dataschema, type=message.type)
-                read.append((place, message, value))
+                read.append((value, message, place))
             except SchemaError as error:
                 failed[place] = error
-        return Batch(read, failed)
+        values, kept, places = zip(*read, strict=True) if read else ((), (), ())
+        return Batch(values, kept, places, failed)
 
     async def _call(self, host: Host, call: Call) -> None:
         async with call:
