@@ -1,7 +1,7 @@
 """One attempt at a record, or at a batch: handled and committed, or failed."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -214,10 +214,12 @@ class Attempts:
             )
 
 
-def _offsets(*records: Sequence[Record]) -> Collection[int]:
-    if len(records) == 1 and len(records[0]) == 1:
-        return (records[0][0].offset,)
-    return {record.offset for part in records for record in part}
+def _offsets(records: Sequence[Record], more: Sequence[Record] = ()) -> Sequence[int]:
+    """Return the offsets, ascending."""
+    if len(records) == 1 and not more:
+        return (records[0].offset,)
+    offsets = [record.offset for record in records]
+    return sorted([*offsets, *(record.offset for record in more)]) if more else offsets
 
 
 def _overtaken(records: Sequence[Record], failed: Failed) -> Failed | Exception:

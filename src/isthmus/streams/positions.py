@@ -4,7 +4,7 @@ Only one move of a partition is under way at a time, so that a position never
 steps back. Who cannot move it leaves a note of what is done.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from isthmus.contracts import Member, StoreEngine, Transaction
 from isthmus.errors import LeaseLostError, UnavailableError
@@ -37,7 +37,7 @@ class Positions:
         self._one_scope, self._moved, self._broken = one_scope, moved, broken
         self._behind = Gathering(self._move)
 
-    async def commit(self, tx: Transaction, progress: Progress, offsets: Collection[int]) -> None:
+    async def commit(self, tx: Transaction, progress: Progress, offsets: Sequence[int]) -> None:
         """Commit `tx` together with the fact that `offsets` are done.
 
         Raises:
@@ -55,16 +55,14 @@ class Positions:
             await self._commit_moving(tx, progress, reach)
         self.finished(progress, offsets, noted=reach is None)
 
-    async def note(self, progress: Progress, offsets: Collection[int], *, tx: Transaction) -> None:
+    async def note(self, progress: Progress, offsets: Sequence[int], *, tx: Transaction) -> None:
         """Have `tx` commit only if these are still ours to do, and note them as done."""
         if self._one_scope:
             self._require(progress)
             await self._member.guard([progress.partition], tx=tx)
         await self._notes.add(progress.partition, offsets, tx=tx)
 
-    def finished(
-        self, progress: Progress, offsets: Collection[int], *, noted: bool = False
-    ) -> None:
+    def finished(self, progress: Progress, offsets: Sequence[int], *, noted: bool = False) -> None:
         """These are done: let the position follow."""
         progress.finish(offsets, noted=noted)
         self._follow(progress)

@@ -58,28 +58,41 @@ class Progress:
             return records
         before = self.handled.intersection(offsets)
         self.handled -= before
-        self.finish(before, noted=True)
+        self.finish(sorted(before), noted=True)
         return [record for record in records if record.offset not in before]
 
-    def reach(self, offsets: Collection[int]) -> int | None:
-        """Return what the position becomes once `offsets` are done too; None if the
-        lowest that is open is not among them."""
-        reached = None
+    def reach(self, offsets: Sequence[int]) -> int | None:
+        """Return what the position becomes once `offsets` (ascending) are done too; None
+        if the lowest that is open is not among them."""
+        if self._is_front(offsets):
+            return offsets[-1] + 1
+        reached, done = None, self._done.union(offsets)
         for offset in self._open:
-            if offset not in offsets and offset not in self._done:
+            if offset not in done:
                 break
             reached = offset + 1
         return reached
 
-    def finish(self, offsets: Collection[int], *, noted: bool) -> None:
+    def finish(self, offsets: Sequence[int], *, noted: bool) -> None:
         """These are done; `noted` if the store has a note of each."""
-        self._done.update(offsets)
         if noted:
             self.noted.update(offsets)
+        if self._is_front(offsets):
+            for _ in offsets:
+                self._open.popleft()
+            self.position = offsets[-1] + 1
+            return
+        self._done.update(offsets)
         while self._open and self._open[0] in self._done:
             offset = self._open.popleft()
             self._done.discard(offset)
             self.position = offset + 1
+
+    def _is_front(self, offsets: Sequence[int]) -> bool:
+        """Whether they are all that is open up to the last of them: as batches mostly are."""
+        if self._done or not 0 < len(offsets) <= len(self._open):
+            return False
+        return self._open[0] == offsets[0] and self._open[len(offsets) - 1] == offsets[-1]
 
     def passed(self, position: int) -> Collection[int]:
         """Return the offsets whose notes go when the group is at `position`."""

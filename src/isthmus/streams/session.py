@@ -42,6 +42,8 @@ __all__ = ["Session"]
 
 WINDOW = 1024
 """Records in hand at most, read and not done; more with large batches or concurrency."""
+PAGE = 512
+"""Records read at once at most: what is read in larger pages is collected as garbage twice."""
 SPREAD = 16 * 1024
 """Records of one partition at most between the lowest that is not done and the newest."""
 MEASURED = 5.0
@@ -151,7 +153,8 @@ class Session:
 
     async def _read(self) -> Sequence[Record]:
         if not self._full:
-            return await self._member.read(self._window - self._in_hand, wait=self._beat)
+            room = min(PAGE, self._window - self._in_hand)
+            return await self._member.read(room, wait=self._beat)
         self._hungry.clear()
         await self._member.read(0, wait=0.0)  # a sign of life
         await self._host.clock.wait(self._hungry, self._beat)
