@@ -63,13 +63,13 @@ class Controls:
 
     name = "controls"
 
-    def __init__(self, consumers: Sequence[Pausable]) -> None:
-        self._consumers = consumers
+    def __init__(self, consumers: Sequence[Pausable], *, every: float = EVERY) -> None:
+        self._consumers, self._every = consumers, every
         self._stop = asyncio.Event()
         self._ours: set[str] = set()
 
     async def run(self, host: Host) -> None:
-        while not await host.clock.wait(self._stop, EVERY):
+        while not await host.clock.wait(self._stop, self._every):
             try:
                 await self.apply(host)
             except IsthmusError as error:

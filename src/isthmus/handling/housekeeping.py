@@ -30,19 +30,20 @@ class Housekeeping:
 
     name = "housekeeping"
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: float = EVERY) -> None:
+        self._every = every
         self._stop = asyncio.Event()
 
     async def run(self, host: Host) -> None:
         lease = Lease(
             host.store, f"{self.name}/{host.name}", holder=new_id(), span=SPAN, clock=host.clock
         )
-        while not await host.clock.wait(self._stop, EVERY):
+        while not await host.clock.wait(self._stop, self._every):
             try:
                 if await lease.take():
                     await self._round(host, lease)
             except IsthmusError as error:
-                _log.warning("housekeeping is put off by %.0f s: %s", EVERY, error)
+                _log.warning("housekeeping is put off by %.0f s: %s", self._every, error)
         await _released(lease)
 
     async def drain(self) -> None:

@@ -50,7 +50,7 @@ class Slot(Generic[T]):
 class Pool(Generic[T]):
     """What is ready, deliveries mostly, and the slots that take it, opened as they are needed.
 
-    `taken` is called whenever a slot has taken something.
+    `taken` is called whenever a slot has taken something and no more than `low` are left.
     """
 
     def __init__(
@@ -68,6 +68,8 @@ class Pool(Generic[T]):
         self._ready: deque[T] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self.slots: list[Slot[T]] = []
+        self.offered = asyncio.Event()
+        """Set by every offer; whoever waits for one clears it."""
         self._closed = False
 
     @property
@@ -81,6 +83,7 @@ class Pool(Generic[T]):
     def offer(self, batch: Sequence[T]) -> None:
         """Have `batch` handled, by idle slots, or new ones up to the concurrency."""
         self._ready += batch
+        self.offered.set()
         wanted = min(len(batch), self._concurrency)
         while wanted > 0 and self._idle:
             wanted -= self._wake()

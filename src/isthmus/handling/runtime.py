@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from isthmus.errors import ConfigError
+from isthmus.handling import controls
+from isthmus.handling import housekeeping as keeping
 from isthmus.handling.controls import Controls, Pausable
 from isthmus.handling.crew import Crew
 from isthmus.handling.declarations import Declarations, Worker
@@ -32,9 +34,11 @@ class Runtime:
         *,
         only: Sequence[str] = (),
         apart: Collection[str] = (),
+        leisure: float = 1.0,
     ) -> None:
         """`only`: names of workers, with wildcards, as ["queue:orders", "stream:*"]; all if empty.
-        `apart`: names of workers that are left out.
+        `apart`: names of workers that are left out. `leisure`: how many times longer than
+        usual it may take until housekeeping and controls look again.
 
         Raises:
             ConfigError: A name fits no worker.
@@ -42,8 +46,10 @@ class Runtime:
         self._host = host
         chosen = _chosen(declared.workers, only)
         self._serving = [worker for worker in chosen if worker.name not in apart]
-        self._controls = Controls([each for each in self._serving if isinstance(each, Pausable)])
-        self._keeping: list[Worker] = [Housekeeping(), self._controls]
+        pausable = [each for each in self._serving if isinstance(each, Pausable)]
+        self.controls = Controls(pausable, every=leisure * controls.EVERY)
+        housekeeping = Housekeeping(every=leisure * keeping.EVERY)
+        self._keeping: list[Worker] = [housekeeping, self.controls]
         if needs_outbox(host):
             self._keeping.append(Relay())
         self._stop = asyncio.Event()
@@ -58,7 +64,7 @@ class Runtime:
         ExceptionGroup if there are several). What is not done `settings.drain` seconds after
         the drain began is cancelled; messages in hand go back, uncounted.
         """
-        await self._controls.apply(self._host)
+        await self.controls.apply(self._host)
         crews = [Crew(self._host, each, failed=self._fail) for each in self._in_order]
         try:
             await asyncio.sleep(0)

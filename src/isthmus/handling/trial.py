@@ -33,6 +33,9 @@ WITNESS = "isthmus-trial"
 SERVER = "http"
 """The worker that is left out: sockets know nothing of virtual time."""
 
+LEISURE = 60.0
+"""Days of virtual time are not spent on looking what is paused: `settle` looks."""
+
 QUIET = 60
 """Turns of the loop in which nothing may stir before a trial counts as settled."""
 
@@ -92,6 +95,7 @@ class Trial:
 
     async def settle(self) -> None:
         """Let everything happen that can happen now."""
+        await self._runtime.controls.apply(self.host)
         quiet, before = 0, None
         while quiet < QUIET:
             await asyncio.sleep(0)

@@ -43,12 +43,18 @@ class Watch:
         tick = min(1.0, self._options.lease / 4, self._options.timeout / 2)
         extended = self._host.clock.now()
         while True:
+            await self._until_something_is_held()
             await self._host.clock.sleep(tick)
             now = self._host.clock.now()
             self._cut_the_late(now)
             if now - extended >= self._options.lease / 3 or now < extended:
                 extended = now
                 await self._extend()
+
+    async def _until_something_is_held(self) -> None:
+        self._pool.offered.clear()
+        if not any(True for _ in self._held()):
+            await self._pool.offered.wait()
 
     def _cut_the_late(self, now: float) -> None:
         seen = self._since
