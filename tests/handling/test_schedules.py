@@ -259,6 +259,33 @@ def test_a_clock_that_went_back_does_not_stop_a_schedule() -> None:
         assert NOW < moved.due_at <= NOW + 60
 
 
+def test_a_process_whose_clock_is_behind_does_not_set_a_schedule_back() -> None:
+    schedule = Schedule("beat", Every(0.1), catch_up="all")
+    moved = Standing(name="beat", definition="every 0.1 s", due_at=NOW + 30)
+    assert not schedule.is_due(moved, NOW)
+
+
+async def test_a_process_that_was_slow_does_not_set_a_schedule_back(
+    url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, take = Process(url, clock, every=10), Timetable.take
+    later: list[float] = [200]
+
+    async def overtaken(self: Timetable, name: str, *, tx: Transaction) -> Standing:
+        if later and clock.now() >= NOW + 10:
+            clock.set_back(-later.pop())  # the call took so long; meanwhile another moved it
+            ahead = Standing(name=name, definition="every 10 s", due_at=NOW + 220, version=1)
+            await host.store.put("schedules", [ahead.put])
+        return await take(self, name, tx=tx)
+
+    monkeypatch.setattr(Timetable, "take", overtaken)
+    async with process.running() as host:
+        await clock.advance(10)
+        assert (await Timetable(host.store).require("beat")).due_at == NOW + 220
+    assert not later
+    assert not process.runs
+
+
 # --- the timetable ----------------------------------------------------------------------------
 
 

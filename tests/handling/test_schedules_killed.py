@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 PROGRAM = """
 import asyncio, sys
@@ -32,13 +33,14 @@ class Processes:
         self._running: list[asyncio.subprocess.Process] = []
         self._printed = asyncio.StreamReader()
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         read, self._write = os.pipe()
         loop, pipe = asyncio.get_running_loop(), os.fdopen(read)
         self._transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(self._printed), pipe
         )
         self._running = [await self._begin(), await self._begin()]
+        return self
 
     async def beats(self, count: int) -> None:
         for _ in range(count):
@@ -48,7 +50,7 @@ class Processes:
         await self._kill()
         self._running.append(await self._begin())
 
-    async def stop(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         while self._running:
             await self._kill()
         os.close(self._write)
@@ -67,13 +69,11 @@ class Processes:
 
 async def test_each_moment_runs_once_though_processes_are_killed(tmp_path: Path) -> None:
     (tmp_path / "1.sql").write_text("create table beats (at real)")
-    processes = Processes(tmp_path / "shop.db", tmp_path)
-    await processes.start()
-    for _ in range(4):
-        await processes.beats(5)
-        await processes.replace_one()
-    await processes.beats(10)
-    await processes.stop()
+    async with Processes(tmp_path / "shop.db", tmp_path) as processes:
+        for _ in range(4):
+            await processes.beats(5)
+            await processes.replace_one()
+        await processes.beats(10)
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         found = [at for (at,) in connection.execute("select at from beats order by at")]
     steps = [round((after - before) * 10) for before, after in itertools.pairwise(found)]

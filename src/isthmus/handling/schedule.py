@@ -18,6 +18,10 @@ CatchUp = Literal["latest", "all", "none"]
 """Of the moments that were missed: one run for the latest, one each, or none, unless it
 was missed by less than an interval (by less than a minute, if by cron)."""
 
+APART = 60.0
+"""Seconds by which the clocks of processes may differ: one that is behind the process that
+moved a schedule must not take it for one that waits for too long."""
+
 MOST = 1000
 """Missed moments that are run at most, with catch_up="all"; the newest."""
 
@@ -67,7 +71,7 @@ class Schedule:
 
     def _is_ahead(self, standing: Standing, now: float) -> bool:
         """Return whether it waits for longer than it ever should: a clock went back."""
-        return standing.due_at > self.timing.after(now, anchor=standing.due_at) + self.timing.grace
+        return standing.due_at > self.timing.after(now, anchor=standing.due_at) + APART
 
     def _to_run(self, due: float, now: float) -> Sequence[float]:
         latest = max(due, self.timing.until(now, anchor=due))

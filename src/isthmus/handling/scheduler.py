@@ -62,17 +62,16 @@ class Scheduler:
         standings = dict(await timetable.read(list(schedules)))
         for name, schedule in schedules.items():
             if schedule.is_due(standings[name], now):
-                standings[name] = await self._move(host, timetable, schedule, now)
+                standings[name] = await self._move(host, timetable, schedule)
         due = [standing.due_at for standing in standings.values() if not standing.paused]
         return max(0.0, min(AT_LEAST, min(due, default=now + AT_LEAST) - host.clock.now()))
 
-    async def _move(
-        self, host: Host, timetable: Timetable, schedule: Schedule, now: float
-    ) -> Standing:
+    async def _move(self, host: Host, timetable: Timetable, schedule: Schedule) -> Standing:
         ticks = Ticks(host, schedule.name)
 
         async def move(tx: Transaction) -> tuple[Standing, Sequence[Tick]]:
             standing = await timetable.take(schedule.name, tx=tx)
+            now = host.clock.now()  # not before: what was taken may be newer than this round
             if not schedule.is_due(standing, now):
                 return standing, ()  # another process was quicker
             to, due = schedule.moved(standing, now)

@@ -48,26 +48,30 @@ class Timing(Protocol):
 
 
 class Every:
-    """So many seconds from one moment to the next, whatever the calendar says."""
+    """So many seconds from one moment to the next, whatever the calendar says.
+
+    Moments are whole milliseconds, so that one is the same number however it is reckoned.
+    """
 
     def __init__(self, span: float) -> None:
-        """`span`: seconds, at least 0.1."""
+        """`span`: seconds, at least 0.1; to the millisecond."""
         if not LEAST <= span < math.inf:
             raise ConfigError(f"every={span:g}: expected at least {LEAST:g} seconds")
-        self._span = self.grace = span
+        self._span = self.grace = round(span, 3)
         self.definition = f"every {span:g} s"
 
     def first(self, now: float) -> float:
-        return now + self._span
+        return round(now + self._span, 3)
 
     def after(self, moment: float, *, anchor: float) -> float:
-        return self.until(moment, anchor=anchor) + self._span
+        return round(self.until(moment, anchor=anchor) + self._span, 3)
 
     def until(self, moment: float, *, anchor: float) -> float:
-        return anchor + math.floor((moment - anchor) / self._span) * self._span
+        count = math.floor((moment - anchor) / self._span)
+        return round(anchor + count * self._span, 3)
 
     def before(self, due: float) -> float:
-        return due - self._span
+        return round(due - self._span, 3)
 
 
 class Cron:
