@@ -15,7 +15,7 @@ from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.records import channel_of
 from isthmus.errors import LeaseLostError
 
-__all__ = ["TABLES", "Attendance", "Group", "Holding", "Seat", "share_of"]
+__all__ = ["TABLES", "Attendance", "Fence", "Group", "Holding", "Seat", "fence", "share_of"]
 
 TABLES = """
 CREATE TABLE isthmus_group (
@@ -68,12 +68,7 @@ _RELEASE = """
 UPDATE isthmus_position SET owner = ''
 WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?
 """
-_COMMIT = """
-UPDATE isthmus_position SET next = ? WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?
-"""
-_OWNED = """
-SELECT 1 FROM isthmus_position WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?
-"""
+_COMMIT = "UPDATE isthmus_position SET next = ? WHERE reader = ? AND partition = ?"
 
 
 class Group(NamedTuple):
@@ -170,34 +165,44 @@ class Holding:
     member: str
     epochs: Mapping[int, int]
 
-    def commit(self, db: Connection, positions: Mapping[int, int]) -> None:
-        self._require(
-            [
-                p
-                for p, next_ in positions.items()
-                if db.execute(_COMMIT, (next_, *self._row(p))).rowcount
-            ],
-            positions,
-        )
-
-    def guard(self, db: Connection) -> None:
-        held = [p for p in self.epochs if db.execute(_OWNED, self._row(p)).fetchone()]
-        self._require(held, self.epochs)
-
     def release(self, db: Connection) -> None:
-        db.executemany(_RELEASE, [self._row(partition) for partition in self.epochs])
+        rows = [(self.group.number, p, self.member, epoch) for p, epoch in self.epochs.items()]
+        db.executemany(_RELEASE, rows)
         self.group.turn(db)
 
     def leave(self, db: Connection) -> None:
         db.execute(_LEAVE, (self.group.number, self.member))
         self.release(db)
 
-    def _row(self, partition: int) -> tuple[int, int, str, int]:
-        return self.group.number, partition, self.member, self.epochs.get(partition, -1)
 
-    def _require(self, held: Sequence[int], wanted: Mapping[int, int]) -> None:
-        if lost := [partition for partition in wanted if partition not in held]:
-            raise LeaseLostError(lost, what="partition")
+class Fence(NamedTuple):
+    """What must still be held, and where the group then goes on."""
+
+    holding: Holding
+    positions: Mapping[int, int]
+
+
+def fence(db: Connection, fences: Sequence[Fence]) -> list[LeaseLostError | None]:
+    """Set all positions, but none of a fence of which something is lost."""
+    owners: dict[int, dict[int, tuple[str, int]]] = {}
+    reached: dict[tuple[int, int], int] = {}
+    answers: list[LeaseLostError | None] = []
+    for holding, positions in fences:
+        number = holding.group.number
+        if number not in owners:
+            owners[number] = _owners(db, number)
+        held = owners[number]
+        lost = [p for p, epoch in holding.epochs.items() if held.get(p) != (holding.member, epoch)]
+        answers.append(LeaseLostError(lost, what="partition") if lost else None)
+        if not lost:
+            reached.update({(number, partition): next_ for partition, next_ in positions.items()})
+    db.executemany(_COMMIT, [(next_, *place) for place, next_ in reached.items()])
+    return answers
+
+
+def _owners(db: Connection, group: int) -> dict[int, tuple[str, int]]:
+    rows = db.execute(_POSITIONS, (group,)).fetchall()
+    return {partition: (owner, epoch) for partition, _, owner, epoch in rows}
 
 
 def share_of(rank: int, *, members: int, partitions: int) -> int:

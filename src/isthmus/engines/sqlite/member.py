@@ -2,12 +2,11 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from isthmus.contracts import Member, Record, Transaction, Tx
 from isthmus.engines.sqlite.database import Connection, Database
-from isthmus.engines.sqlite.groups import Attendance, Group, Holding, Seat
+from isthmus.engines.sqlite.groups import Attendance, Fence, Group, Holding, Seat, fence
 from isthmus.engines.sqlite.records import Row, Shape, channel_of, page, record_of
 
 __all__ = ["SqliteMember", "new_name"]
@@ -136,12 +135,13 @@ class SqliteMember:
 
     async def commit(self, positions: Mapping[int, int], *, tx: Tx = None) -> None:
         if positions:
-            wanted = dict(positions)
-            holding = self._holding(list(wanted))
-            await self._database.write(partial(holding.commit, positions=wanted), tx=tx)
+            await self._fence(list(positions), dict(positions), tx)
 
     async def guard(self, partitions: Sequence[int], *, tx: Transaction) -> None:
-        await self._database.write(self._holding(partitions).guard, tx=tx)
+        await self._fence(partitions, {}, tx)
+
+    async def _fence(self, partitions: Sequence[int], positions: Mapping[int, int], tx: Tx) -> None:
+        await self._database.merge(fence, Fence(self._holding(partitions), positions), tx=tx)
 
     async def release(self, partitions: Sequence[int]) -> None:
         ours = [partition for partition in partitions if partition in self._owned]
