@@ -117,6 +117,25 @@ async def test_one_topic_carries_several_types(app: App) -> None:
     assert seen == [Placed("1"), Cancelled("1", "late")]
 
 
+async def test_a_subscriber_of_one_type_is_given_no_other(app: App) -> None:
+    events, seen = app.topic("orders", Placed, Cancelled), list[Placed | Cancelled]()
+
+    @events.subscription("cancelled")
+    async def handle(event: Cancelled) -> None:
+        seen.append(event)
+
+    @events.subscription("placed", batch=10)
+    async def handle_many(batch: list[Placed]) -> None:
+        seen.extend(batch)
+
+    async with app.test() as t:
+        await events.publish(Placed("1"))
+        await events.publish(Cancelled("2"))
+        await t.settle()
+        assert await events["cancelled"].dead_letters.count() == 0
+    assert sorted(event.id for event in seen) == ["1", "2"]
+
+
 async def test_an_event_carries_its_metadata(app: App) -> None:
     placed, seen = app.topic("placed", Placed), list[Message]()
 

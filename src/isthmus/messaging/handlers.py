@@ -9,6 +9,7 @@ from isthmus.handling.handler import Handler
 from isthmus.handling.options import HandlerWords, options
 from isthmus.handling.subscription import Subscription
 from isthmus.messaging.declared import DeclaredHandler
+from isthmus.messaging.narrowing import narrowed, type_names
 from isthmus.schema import Schema
 
 __all__ = ["Function", "attach"]
@@ -23,13 +24,17 @@ def attach(
     declared: Declarations,
     words: HandlerWords,
 ) -> Consumer:
-    """Have `function` handle what `of` gets, in every process that runs.
+    """Have `function` handle what `of` gets, in every process that runs: of several
+    types, those that it takes.
 
     Raises:
         ConfigError: An option is out of range, or the signature cannot be served.
     """
+    taken = narrowed(schema, function)
+    if taken is not schema:
+        words = {**words, "where": {"type": type_names(taken), **words.get("where", {})}}
     chosen = options(**words)
-    handler = Handler(function, schema=schema, declared=declared, batch=chosen.batch > 1)
+    handler = Handler(function, schema=taken, declared=declared, batch=chosen.batch > 1)
     consumer = Consumer(of, handler, chosen)
     declared.declare(
         DeclaredHandler(
