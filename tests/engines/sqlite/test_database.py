@@ -291,3 +291,29 @@ async def test_a_stranger_s_commit_wakes_who_waits(database: Database, path: Pat
         stranger.execute("INSERT INTO paid VALUES (1, 1)")
     stranger.close()
     assert await waiting == [(1,)]
+
+
+# --- durability
+
+
+async def synchronous(database: Database, *, lazy: bool) -> int:
+    """What the commit of this write waits for: 1 the system, 2 the disk."""
+    ((level,),) = await database.write(
+        lambda at: at.execute("SELECT synchronous FROM pragma_synchronous").fetchall(), lazy=lazy
+    )
+    return level
+
+
+async def test_a_commit_waits_for_the_disk_unless_all_of_it_is_lazy(opening: Any) -> None:
+    database = await opening(durability="disk")
+    assert await synchronous(database, lazy=True) == 1
+    assert await synchronous(database, lazy=False) == 2
+    mixed = (synchronous(database, lazy=lazy) for lazy in (True, False, True))
+    assert await asyncio.gather(*mixed) == [2, 2, 2]
+    async with database.begin() as tx:
+        await database.write(pay(1), tx=tx)
+        assert await synchronous(database, lazy=True) == 1
+
+
+async def test_where_the_disk_is_not_asked_for_no_commit_waits(database: Database) -> None:
+    assert [await synchronous(database, lazy=lazy) for lazy in (True, False)] == [1, 1]

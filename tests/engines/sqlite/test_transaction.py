@@ -382,3 +382,54 @@ async def test_a_slow_read_holds_up_no_other_transaction(
     await database.write(add(1))
     gate.set()
     await reading
+
+
+async def test_what_conflicts_does_nothing_of_what_it_staged(
+    database: Database, rows: Rows
+) -> None:
+    await database.write(lambda at: at.execute("INSERT INTO stock VALUES ('a', 5)"))
+    first, second = database.begin(), database.begin()
+    for id_, tx in enumerate((first, second)):
+        ((left,),) = await tx.fetch("select left from stock")
+        await tx.execute("update stock set left = :left", left=left - 1)
+        await database.merge(put, id_, tx=tx)
+    results = await asyncio.gather(first.commit(), second.commit(), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), ConflictError]
+    assert rows("SELECT id FROM paid") == [(0,)]
+
+
+async def test_what_is_staged_is_done_in_its_order(database: Database) -> None:
+    done: list[str] = []
+
+    def letters(_: Connection, items: list[str]) -> list[None]:
+        done.extend(items)
+        return [None for _ in items]
+
+    def digits(_: Connection, items: list[str]) -> list[None]:
+        done.extend(items)
+        return [None for _ in items]
+
+    begun = [database.begin() for _ in range(3)]
+    for number, tx in enumerate(begun):
+        for work, item in ((letters, "a"), (digits, "1"), (letters, "b"), (digits, "2")):
+            await database.merge(work, f"{number}{item}", tx=tx)
+    await asyncio.gather(*(tx.commit() for tx in begun))
+    for number in range(3):
+        own = [item[1:] for item in done if item.startswith(str(number))]
+        assert own == ["a", "1", "b", "2"]
+    assert len(done) == 12
+
+
+async def test_a_refused_batch_undoes_all_of_itself(database: Database, rows: Rows) -> None:
+    async with database.begin() as tx:
+        with pytest.raises(StatementError, match="UNIQUE"):
+            await tx.execute_many(INSERT, [{"id": id_, "total": 1} for id_ in (1, 2, 1)])
+        await tx.execute(INSERT, id=3, total=1)
+    assert rows("SELECT id FROM paid") == [(3,)]
+
+
+async def test_foreign_keys_are_kept(database: Database) -> None:
+    async with database.begin() as tx:
+        await tx.execute("create table refund (id integer references paid (id))")
+        with pytest.raises(StatementError, match="FOREIGN KEY"):
+            await tx.execute("insert into refund values (7)")
