@@ -45,6 +45,8 @@ class Attempts:
             current.set(unit)
             try:
                 failed = await self._invoke(messages)
+                if failed is None and unit.tx is None:
+                    return self._finishing.handled(batch)
                 return await self._complete(batch, unit, failed)
             except ConflictError as error:
                 await _undo(unit)

@@ -132,7 +132,7 @@ class _Session:
         self._hungry, self._ended = asyncio.Event(), False
         inbox = Inbox(host.store, of.inbox, retention=options.inbox)
         failing = Failing(host, of, options.retry, receiver)
-        self._finishing = Finishing(host, of, inbox, receiver, settled=self._on_settled)
+        self._finishing = Finishing(host, of, inbox, receiver, settled=self._on_taken)
         self._attempts = Attempts(
             host,
             of,
@@ -150,17 +150,19 @@ class _Session:
             attempts=self._attempts,
             finishing=self._finishing,
             failing=failing,
+            held=self._held,
         )
         self._suspects = Suspects(host, of, self._attempts, failing, keep=options.inbox)
         self._pace = Pace(host, of.address, options.rate)
         self._pool = Pool(
-            self._work,
+            self._attempts.attempt,
             concurrency=options.concurrency,
             batch=options.batch,
             linger=options.linger,
             clock=host.clock,
             taken=self._on_taken,
         )
+        self._pool.low = self._appetite // 2
         self._watch = Watch(
             host,
             of,
@@ -204,18 +206,11 @@ class _Session:
                 await self._pool.idle()
             for suspect in suspects:
                 await self._suspects.alone(suspect)
-                self._sift.forget([suspect])
             await self._until_hungry()
 
     async def _receive(self) -> Sequence[Delivery]:
         room = await self._pace.allow(self._appetite)
         return await self._receiver.receive(room, wait=self._options.lease)
-
-    async def _work(self, batch: Sequence[Delivery]) -> None:
-        try:
-            await self._attempts.attempt(batch)
-        finally:
-            self._sift.forget(batch)
 
     async def _give_back(self, batch: Sequence[Delivery]) -> None:
         if batch:
@@ -236,17 +231,14 @@ class _Session:
             self._appetite = min(self._most, 2 * self._appetite)
         elif took > SLOW:
             self._appetite = max(self._least, self._appetite // 2)
+        self._pool.low = self._appetite // 2
 
     def _full(self) -> bool:
-        return self._pool.waiting > self._appetite // 2 or self._finishing.count > 2 * self._most
+        return self._pool.waiting > self._pool.low or self._finishing.count > 2 * self._most
 
     def _on_taken(self) -> None:
         if not self._hungry.is_set() and not self._full():
             self._hungry.set()
-
-    def _on_settled(self, batch: Sequence[Delivery]) -> None:
-        self._sift.forget(batch)
-        self._on_taken()
 
 
 async def stalled(host: Host, address: str, error: Exception) -> None:

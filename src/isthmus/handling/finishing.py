@@ -25,7 +25,7 @@ class Finishing:
         inbox: Inbox,
         receiver: Receiver,
         *,
-        settled: Callable[[Sequence[Delivery]], None],
+        settled: Callable[[], None],
     ) -> None:
         self._host, self._of, self._inbox, self._receiver = host, of, inbox, receiver
         self._settled = settled
@@ -64,7 +64,7 @@ class Finishing:
         except UnavailableError as error:
             self._stalled(error)
         finally:
-            self._settled(batch)
+            self._settled()
 
     async def _commit(self, batch: Sequence[Delivery]) -> None:
         ids = [delivery.message.id for delivery in batch]
@@ -103,7 +103,7 @@ class Finishing:
         except UnavailableError as error:
             self._stalled(error)
         finally:
-            self._settled(batch)
+            self._settled()
 
     def duplicate(self, delivery: Delivery) -> None:
         """Let one go that was handled before."""

@@ -68,6 +68,7 @@ class Pool(Generic[T]):
         self._ready: deque[T] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self.slots: list[Slot[T]] = []
+        self.low = 0
         self.offered = asyncio.Event()
         """Set by every offer; whoever waits for one clears it."""
         self._closed = False
@@ -140,17 +141,18 @@ class Pool(Generic[T]):
         return True
 
     async def _run(self, slot: Slot[T]) -> None:
-        while (batch := await self._next()) is not None:
-            await slot.serve(batch, self._work)
+        while self._ready or await self._more():
+            batch = (self._ready.popleft(),) if self._batch == 1 else await self._gather()
+            if len(self._ready) <= self.low:
+                self._taken()
+            if batch:
+                await slot.serve(batch, self._work)
 
-    async def _next(self) -> Sequence[T] | None:
-        while not self._ready:
-            if self._closed:
-                return None
+    async def _more(self) -> bool:
+        """Wait until something is ready; return False at the end."""
+        while not (self._ready or self._closed):
             await self._wait()
-        batch = (self._ready.popleft(),) if self._batch == 1 else await self._gather()
-        self._taken()
-        return batch
+        return bool(self._ready)
 
     async def _wait(self) -> None:
         if self._on_idle is not None and not any(slot.holding for slot in self.slots):

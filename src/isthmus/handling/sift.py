@@ -4,7 +4,7 @@ Messages that were handled before, that are for others, or whose time is over
 never reach a handler; suspects reach it alone.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from isthmus.contracts import Delivery
@@ -28,7 +28,7 @@ Where = Mapping[str, str | Collection[str]]
 
 
 class Sift:
-    """The sieve of one consumer; remembers the ids that are in hand."""
+    """The sieve of one consumer; `held` tells what it has in hand."""
 
     def __init__(
         self,
@@ -40,12 +40,13 @@ class Sift:
         attempts: Attempts,
         finishing: Finishing,
         failing: Failing,
+        held: Callable[[], Iterable[Delivery]],
     ) -> None:
         self._clock, self._name, self._where = host.clock, of.name, where
-        self._shared = of.topic != of.name
+        self._picky = bool(where) or of.topic != of.name
         self._inbox, self._attempts = inbox, attempts
         self._finishing, self._failing = finishing, failing
-        self._in_hand: set[str] = set()
+        self._held = held
 
     async def sift(
         self, batch: Sequence[Delivery]
@@ -59,30 +60,21 @@ class Sift:
             return (), ()
         seen = await self._inbox.seen([delivery.message.id for delivery in batch])
         now, wanted, suspects = self._clock.now(), list[Delivery](), list[Delivery]()
+        in_hand = {delivery.message.id for delivery in self._held()}
         for delivery in batch:
-            if await self._let_pass(delivery, now, seen):
-                continue
-            self._in_hand.add(delivery.message.id)
-            (suspects if is_suspect(delivery) else wanted).append(delivery)
+            message = delivery.message
+            if message.id in seen:
+                self._finishing.duplicate(delivery)
+            elif self._picky and not self._is_for_us(message):
+                self._finishing.noted([delivery])
+            elif message.expires_at and message.expires_at <= now:
+                await self._expire(delivery, now)
+            elif message.id in in_hand:
+                await self._attempts.give_back([delivery], delay=SOON)
+            else:
+                in_hand.add(message.id)
+                (suspects if is_suspect(delivery) else wanted).append(delivery)
         return wanted, suspects
-
-    def forget(self, batch: Sequence[Delivery]) -> None:
-        """These are in hand no longer."""
-        self._in_hand.difference_update([delivery.message.id for delivery in batch])
-
-    async def _let_pass(self, delivery: Delivery, now: float, seen: Collection[str]) -> bool:
-        message = delivery.message
-        if message.id in seen:
-            self._finishing.duplicate(delivery)
-        elif (self._where or self._shared) and not self._is_for_us(message):
-            self._finishing.noted([delivery])
-        elif message.expires_at and message.expires_at <= now:
-            await self._expire(delivery, now)
-        elif message.id in self._in_hand:
-            await self._attempts.give_back([delivery], delay=SOON)
-        else:
-            return False
-        return True
 
     def _is_for_us(self, message: Message) -> bool:
         only = message.headers.get(ONLY)
