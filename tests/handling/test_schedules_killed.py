@@ -5,7 +5,7 @@ import itertools
 import os
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 
@@ -63,7 +63,8 @@ class Processes:
 
     async def _kill(self) -> None:
         process = self._running.pop(0)
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 
