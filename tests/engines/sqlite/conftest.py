@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from isthmus.clock import Clock, SystemClock
+from isthmus.clock import Clock, ManualClock, SystemClock
+from isthmus.connect import connect
+from isthmus.contracts import LogEngine, QueueEngine, StoreEngine
+from isthmus.engines.sqlite import SqliteEngine
 from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.database import Database
 
@@ -58,3 +61,32 @@ def rows(path: Path) -> Callable[[str], list[Any]]:
             connection.close()
 
     return fetch
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest_asyncio.fixture
+async def engine(path: Path, clock: ManualClock) -> AsyncIterator[SqliteEngine]:
+    """The three contracts, on a clock that the test moves."""
+    engine = await connect(f"sqlite:///{path}?durability=normal", clock=clock)
+    assert isinstance(engine, SqliteEngine)
+    yield engine
+    await engine.aclose()
+
+
+@pytest.fixture
+def queue(engine: SqliteEngine) -> QueueEngine:
+    return engine.queue
+
+
+@pytest.fixture
+def log(engine: SqliteEngine) -> LogEngine:
+    return engine.log
+
+
+@pytest.fixture
+def store(engine: SqliteEngine) -> StoreEngine:
+    return engine.store

@@ -67,7 +67,10 @@ ORDER BY id LIMIT ?3
 
 
 def count(db: Connection, sub: int, now: float) -> QueueStats:
-    """Ranges are counted as they are filled and leased, singles as they come and go."""
+    """Ranges are counted as they are filled and leased, singles as they come and go.
+
+    So it costs no more the more there are, unless many are due and many are not.
+    """
     ready = leased = delayed = 0
     oldest_at: list[float] = []
     for lane in lanes_of(db, sub):
