@@ -327,8 +327,6 @@ async def test_the_timetable_says_how_every_schedule_stands(url: str, clock: Man
         assert (standing.name, standing.definition) == ("beat", "every 10 s")
         assert (standing.last_at, standing.due_at) == (NOW + 10, NOW + 20)
         assert not standing.paused
-        await timetable.forget("beat")
-        assert await timetable.all() == []
 
 
 async def test_an_unknown_schedule_is_refused_with_those_there_are(

@@ -86,10 +86,6 @@ class Timetable:
         """
         await self._change(name, paused=False)
 
-    async def forget(self, name: str) -> None:
-        """Strike off one that is declared no more; one that is begins anew."""
-        await self._store.put(SPACE, [Put(name, None)])
-
     async def require(self, name: str) -> Standing:
         """Raises NotFoundError, naming what there is."""
         standing = (await self.read([name]))[name]
