@@ -17,6 +17,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Record, Versions, partition_of
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.packing import pack, unpack
+from isthmus.engines.sqlite.rows import insert
 from isthmus.errors import ConflictError
 from isthmus.message import Message
 
@@ -79,7 +80,6 @@ CREATE TABLE isthmus_version ( -- of keys whose last records are gone
 
 _TAIL = "SELECT tail FROM isthmus_partition WHERE part = ?"
 _ADVANCE = "UPDATE isthmus_partition SET tail = ?, bytes = bytes + ? WHERE part = ?"
-_INSERT = "INSERT INTO isthmus_record VALUES (?, ?, ?, ?, ?, ?, ?)"
 _VERSION = """
 SELECT ifnull(
   (SELECT max(version) FROM isthmus_record
@@ -147,7 +147,7 @@ def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | No
     for part, added in rows.items():
         size = sum(len(key.encode()) + len(body) for *_, key, _, body in added)
         db.execute(_ADVANCE, (places[part] & _LAST, size, part))
-        db.executemany(_INSERT, added)
+        insert(db, "isthmus_record", added)
     return answers
 
 

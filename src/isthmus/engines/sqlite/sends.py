@@ -8,6 +8,7 @@ from isthmus.clock import Clock
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.lanes import NUMBERS, channel_of, ready_after
 from isthmus.engines.sqlite.packing import pack
+from isthmus.engines.sqlite.rows import insert
 from isthmus.message import Message
 
 __all__ = ["Send", "store"]
@@ -17,7 +18,6 @@ UPDATE isthmus_subscription SET sent = sent + ? WHERE topic = ? RETURNING sub, o
 """
 _FILL = "UPDATE isthmus_lane SET ready = ready + ? WHERE sub = ? AND priority = ? RETURNING lane"
 _OPEN = "INSERT INTO isthmus_lane (sub, priority, head, ready) VALUES (?, ?, 0, ?) RETURNING lane"
-_MESSAGE = "INSERT INTO isthmus_message VALUES (?, ?, ?, ?, ?)"
 _SINGLE = """
 INSERT INTO isthmus_single VALUES (?1, ?2, ?3, ?4,
   EXISTS (SELECT 1 FROM isthmus_single WHERE lane = ?2 AND key = ?3 AND key <> ''),
@@ -99,7 +99,7 @@ def _store_ranges(
         for first, _, rows in parts
         for place, name, _, packed, body in rows
     ]
-    db.executemany(_MESSAGE, rows)
+    insert(db, "isthmus_message", rows)
 
 
 def _store_singles(

@@ -7,6 +7,7 @@ import msgspec
 
 from isthmus.contracts import Entry, Put, StoreCapabilities, StoreEngine, Transaction, Tx
 from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.rows import find, insert
 from isthmus.errors import ConfigError, ConflictError
 
 __all__ = ["TABLES", "SqliteStore"]
@@ -81,21 +82,16 @@ class SqliteStore:
 
 
 def _get(at: Connection, space: str, keys: Sequence[str], now: float) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
-    for key in keys:
-        for value, version in at.execute(_FIND, (space, key, now)):
-            found[key] = Entry(value, version)
-    return found
+    rows = find(at, _FIND, keys, parameters=(space, now))
+    return {key: Entry(value, version) for key, value, version in rows}
 
 
-_FIND = "SELECT value, version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"
+_FIND = "SELECT key, value, version FROM isthmus_entry WHERE space = ? AND until > ? AND key IN"
 
 
 def _put_all(at: Connection, wanted: list[_Puts]) -> Sequence[None]:
     """Put what many callers want, or raise and leave the undoing to the writer."""
-    if len(wanted) > 1 and all(_asks_absence(put) for one in wanted for put in one.puts):
-        _add_all(at, wanted)
-    else:
+    if not _add_all(at, wanted):
         for one in wanted:
             for put in one.puts:
                 _put(at, one, put)
@@ -106,29 +102,33 @@ def _asks_absence(put: Put) -> bool:
     return put.if_version == 0 and put.value is not None
 
 
-def _add_all(at: Connection, wanted: Sequence[_Puts]) -> None:
-    """Add all in one go: the way of an inbox, which asks for nothing but absence."""
-    rows = [_row(one, put) for one in wanted for put in one.puts]
-    if at.executemany(_ADD, rows).rowcount < len(rows):
-        raise ConflictError("one of these is there already; each alone will tell")
+def _add_all(at: Connection, wanted: Sequence[_Puts]) -> bool:
+    """Add all in few statements, or nothing: if one is there already, or if more than
+    absence is asked for. It is the way of an inbox."""
+    puts = [(one, put) for one in wanted for put in one.puts]
+    if not all(_asks_absence(put) for _, put in puts):
+        return False
+    rows, now = [(*_row(one, put), 1) for one, put in puts], wanted[-1].now
+    at.execute("SAVEPOINT adding")
+    added = insert(at, _ENTRY, rows, otherwise=_IF_EXPIRED, parameters=(now,)) == len(rows)
+    if not added:
+        at.execute("ROLLBACK TO adding")
+    at.execute("RELEASE adding")
+    return added
 
 
 def _put(at: Connection, one: _Puts, put: Put) -> None:
-    if _asks_absence(put):
-        if not at.execute(_ADD, _row(one, put)).rowcount:
-            raise _conflict(at, one, put)
-        return
     (found,) = at.execute(_VERSION, (one.space, put.key, one.now)).fetchall() or [(0,)]
     if put.if_version not in {None, found[0]}:
         raise _conflict(at, one, put)
     if put.value is None:
         at.execute(_DROP, (one.space, put.key))
     else:
-        at.execute(_SET, (*_row(one, put)[:4], found[0] + 1))
+        at.execute(_SET, (*_row(one, put), found[0] + 1))
 
 
-def _row(one: _Puts, put: Put) -> tuple[str, str, bytes | None, float, float]:
-    return one.space, put.key, put.value, inf if put.ttl is None else one.now + put.ttl, one.now
+def _row(one: _Puts, put: Put) -> tuple[str, str, bytes | None, float]:
+    return one.space, put.key, put.value, inf if put.ttl is None else one.now + put.ttl
 
 
 def _conflict(at: Connection, one: _Puts, put: Put) -> ConflictError:
@@ -141,17 +141,13 @@ def _conflict(at: Connection, one: _Puts, put: Put) -> ConflictError:
 
 _VERSION = "SELECT version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"
 _DROP = "DELETE FROM isthmus_entry WHERE space = ? AND key = ?"
-_SET = """
-INSERT INTO isthmus_entry (space, key, value, until, version) VALUES (?, ?, ?, ?, ?)
+_ENTRY = "isthmus_entry (space, key, value, until, version)"
+_REPLACE = """
 ON CONFLICT (space, key) DO UPDATE
 SET value = excluded.value, version = excluded.version, until = excluded.until
 """
-_ADD = """
-INSERT INTO isthmus_entry (space, key, value, until, version) VALUES (?1, ?2, ?3, ?4, 1)
-ON CONFLICT (space, key) DO UPDATE
-SET value = excluded.value, version = 1, until = excluded.until
-WHERE isthmus_entry.until <= ?5
-"""
+_SET = f"INSERT INTO {_ENTRY} VALUES (?, ?, ?, ?, ?) {_REPLACE}"
+_IF_EXPIRED = f"{_REPLACE} WHERE isthmus_entry.until <= ?"
 
 
 def _scan(
