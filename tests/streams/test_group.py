@@ -10,6 +10,7 @@ import pytest
 from isthmus import App, Batch, ConfigError, Message, Postpone, Record, Reject, Retry, Transaction
 from isthmus.errors import ConflictError, NotFoundError
 from isthmus.handling.facts import HandlerConflicted, HandlerTimedOut
+from isthmus.handling.failures import failures
 from isthmus.streams import DeclaredGroup, GroupStopped, LagMeasured, RecordParked
 
 
@@ -254,6 +255,30 @@ async def test_what_fails_for_good_is_a_dead_letter_and_its_key_goes_on(app: App
         assert await t.host.store.scan("parked/ledger/balances") == []
 
 
+async def test_what_only_follows_has_all_its_attempts(app: App) -> None:
+    ledger = app.stream("ledger", Entry, key="account", partitions=1)
+    attempts = list[tuple[int, int]]()
+
+    @ledger.group("balances", retry=SOON)
+    async def post(entry: Entry, message: Message) -> None:
+        attempts.append((entry.amount, 1 + len(failures(message))))
+        raise ValueError("no")
+
+    async with app.test() as t:
+        await ledger.append(Entry("a", 1), Entry("a", 2))
+        await t.advance(30)
+        assert attempts == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+        letters = await ledger["balances"].dead_letters.list()
+        assert [[each.attempt for each in letter.failures] for letter in letters] == [
+            [1, 2, 3],
+            [1, 2, 3],
+        ]
+        attempts.clear()
+        await ledger["balances"].dead_letters.replay([letters[0].message.id])
+        await t.advance(30)
+        assert attempts == [(1, 1), (1, 2), (1, 3)]
+
+
 async def test_the_first_attempt_may_be_the_last(app: App) -> None:
     ledger = app.stream("ledger", Entry, key="account", partitions=1)
     handled = list[Entry]()
@@ -326,6 +351,28 @@ async def test_a_replayed_dead_letter_is_handled_again(app: App) -> None:
         await t.settle()
         assert handled == [Entry("a", 1)]
         assert await ledger["balances"].dead_letters.count() == 0
+
+
+async def test_a_record_that_comes_back_is_the_record_it_was(app: App) -> None:
+    ledger = app.stream("ledger", Entry, key="account", partitions=1)
+    handled = list[tuple[int, Record]]()
+
+    @ledger.group("balances", retry=SOON)
+    async def post(entry: Entry, record: Record) -> None:
+        handled.append((entry.amount, record))
+        if entry.amount == 1 and len(handled) < 6:
+            raise ValueError("not yet")
+
+    async with app.test() as t:
+        began = t.clock.now()
+        await ledger.append(*[Entry("acc", amount) for amount in range(3)])
+        await t.advance(10)
+        assert await ledger["balances"].dead_letters.count() == 1
+        await ledger["balances"].dead_letters.replay()
+        await t.settle()
+    assert [amount for amount, _ in handled] == [0, 1, 1, 1, 2, 1]
+    for amount, record in handled:
+        assert (record.partition, record.offset, record.at) == (0, amount, began)
 
 
 async def test_skipping_retries_in_place_then_goes_on_without_it(app: App) -> None:

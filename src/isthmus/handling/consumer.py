@@ -20,7 +20,7 @@ from isthmus.handling.attempts import Attempts
 from isthmus.handling.facts import ConsumerStalled
 from isthmus.handling.failing import Failing
 from isthmus.handling.finishing import Finishing
-from isthmus.handling.handler import Handler
+from isthmus.handling.handler import Bindable
 from isthmus.handling.host import Host
 from isthmus.handling.inbox import Inbox
 from isthmus.handling.options import HandlerOptions
@@ -43,7 +43,7 @@ class Consumer:
     """One subscription's consumer in this process; a Worker."""
 
     def __init__(
-        self, of: Subscription, handler: Handler, options: HandlerOptions, *, kind: str = "queue"
+        self, of: Subscription, handler: Bindable, options: HandlerOptions, *, kind: str = "queue"
     ) -> None:
         self.of, self._handler, self._options = of, handler, options
         self.name = f"{kind}:{of.address}"
@@ -121,7 +121,7 @@ class _Session:
         self,
         host: Host,
         of: Subscription,
-        handler: Handler,
+        handler: Bindable,
         options: HandlerOptions,
         receiver: Receiver,
         most: int,

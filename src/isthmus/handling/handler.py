@@ -5,7 +5,7 @@ the message, dependencies and resources are given by annotation.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling import given
@@ -21,7 +21,7 @@ from isthmus.handling.unit import current
 from isthmus.message import Message
 from isthmus.schema import Schema
 
-__all__ = ["Failed", "Handler", "Invoke"]
+__all__ = ["Bindable", "Failed", "Handler", "Invoke"]
 
 Failed = Mapping[int, Exception]
 Invoke = Callable[[Sequence[Message]], Awaitable[Failed | None]]
@@ -29,6 +29,12 @@ Invoke = Callable[[Sequence[Message]], Awaitable[Failed | None]]
 batch failed, by index, or None."""
 
 Function = Callable[..., Awaitable[Any]]
+
+
+class Bindable(Protocol):
+    """What a consumer needs of a handler."""
+
+    def bind(self, host: Host) -> Invoke: ...
 
 
 class Handler:

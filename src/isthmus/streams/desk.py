@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Record, StoreEngine, Transaction, Tx
 from isthmus.errors import IsthmusError
 from isthmus.handling.failing import Failing
-from isthmus.handling.failures import failures
+from isthmus.handling.failures import EARLIER, failures
 from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.streams.facts import RecordParked
 from isthmus.streams.options import GroupOptions
+from isthmus.streams.origin import with_origin
 from isthmus.streams.parking import Parking
 from isthmus.streams.place import Place
 from isthmus.streams.positions import Positions
@@ -87,7 +88,7 @@ class Desk:
     def _delivery(self, record: Record, progress: Progress, attempt: int) -> Delivery:
         receipt = f"{record.partition}:{record.offset}"
         self._at_hand[receipt] = (record, progress)
-        return Delivery(record.message, receipt, attempt)
+        return Delivery(with_origin(record), receipt, attempt)
 
     async def _done(self, record: Record, progress: Progress, tx: Tx) -> None:
         async def note(tx: Transaction) -> None:
@@ -96,8 +97,10 @@ class Desk:
         await (repeat(self._store, note) if tx is None else note(tx))
 
     async def _park(self, record: Record, progress: Progress, outcome: Nack) -> None:
+        headers = {**outcome.headers, EARLIER: "1"} if outcome.counted else outcome.headers
+
         async def park(tx: Transaction) -> None:
-            await self._parking.park(record, outcome.headers, delay=outcome.delay, tx=tx)
+            await self._parking.park(record, headers, delay=outcome.delay, tx=tx)
             await self._positions.note(progress, (record.offset,), tx=tx)
 
         await repeat(self._store, park)

@@ -6,10 +6,12 @@ from copy import copy
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Receiver, StoreEngine, Tx
 from isthmus.errors import LeaseLostError
 from isthmus.handling.consumer import Consumer
+from isthmus.handling.failures import EARLIER
 from isthmus.handling.handler import Handler
 from isthmus.handling.host import Host
 from isthmus.handling.options import HandlerOptions
 from isthmus.handling.unit import repeat
+from isthmus.streams.origin import AtOrigin
 from isthmus.streams.parking import TICKET, unmarked
 from isthmus.streams.place import Place
 
@@ -30,7 +32,7 @@ class ParkedConsumer(Consumer):
     """The consumer of one group's parked records; its host is `beside_the_rows`."""
 
     def __init__(self, of: Place, handler: Handler, options: HandlerOptions) -> None:
-        super().__init__(of, handler, options, kind="parked")
+        super().__init__(of, AtOrigin(handler), options, kind="parked")
         self._place = of
 
     async def _receiver(self, host: Host, *, limit: int) -> Receiver:
@@ -40,7 +42,8 @@ class ParkedConsumer(Consumer):
 class _Unmarking:
     """A receiver that removes the mark of a key with the last of its parked records.
 
-    What that takes travels in the receipt, so that nothing need be remembered.
+    What that takes travels in the receipt, so that nothing need be remembered. An
+    attempt made where the record was read counts as one.
     """
 
     def __init__(self, receiver: Receiver, store: StoreEngine, of: Place) -> None:
@@ -48,7 +51,7 @@ class _Unmarking:
 
     async def receive(self, limit: int, *, wait: float) -> Sequence[Delivery]:
         return [
-            Delivery(each.message, _ticketed(each), each.attempt, each.lapses)
+            Delivery(each.message, _ticketed(each), each.attempt + _earlier(each), each.lapses)
             for each in await self._receiver.receive(limit, wait=wait)
         ]
 
@@ -84,6 +87,10 @@ class _Unmarking:
 def _ticketed(delivery: Delivery) -> str:
     ticket = delivery.message.headers.get(TICKET, "")
     return f"{ticket}\n{delivery.receipt}\n{delivery.message.key}"
+
+
+def _earlier(delivery: Delivery) -> int:
+    return int(delivery.message.headers.get(EARLIER, 0))
 
 
 def _plain(receipt: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from isthmus.contracts import Put, QueueEngine, Record, StoreEngine, Transaction
 from isthmus.errors import ConflictError
 from isthmus.message import Message, new_id
+from isthmus.streams.origin import with_origin
 from isthmus.streams.place import Place
 
 __all__ = ["TICKET", "Parking", "unmarked"]
@@ -55,7 +56,7 @@ class Parking:
         self, record: Record, headers: Mapping[str, str], *, delay: float, tx: Transaction
     ) -> None:
         """Send a record that failed aside, and mark its key."""
-        message = record.message.with_headers(headers)
+        message = with_origin(record).with_headers(headers)
         if key := message.key:
             self._keys.add(key)
             found = (await self._store.get(self._of.marks, [key])).get(key)
@@ -72,7 +73,7 @@ class Parking:
         marked = await self._store.get(self._of.marks, list(last))
         messages: list[Message] = []
         for record in records:
-            message = record.message
+            message = with_origin(record)
             if last[message.key] is record:
                 if (found := marked.get(message.key)) is None:
                     raise ConflictError(
