@@ -99,6 +99,11 @@ class ManualClock:
             sleeper.cancel()
             waiter.cancel()
 
+    @property
+    def sleepers(self) -> int:
+        """How many wait for a moment."""
+        return sum(not future.done() for _, _, future in self._sleepers)
+
     def set_back(self, seconds: float) -> None:
         """Step the clock back, as a bad time server would; sleepers keep their moments."""
         self._now -= seconds
@@ -112,13 +117,21 @@ class ManualClock:
         end = self._now + seconds
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, future = heapq.heappop(self._sleepers)
-            self._now = max(self._now, at)
-            if not future.done():
-                future.set_result(None)
+            self._now = max(self._now, self._sleepers[0][0])
+            if self._wake():
                 await self.settle()
         self._now = max(self._now, end)
         await self.settle()
+
+    def _wake(self) -> bool:
+        """Wake all whose moment has come, in their order; return whether any slept."""
+        woken = False
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            future = heapq.heappop(self._sleepers)[2]
+            if not future.done():
+                future.set_result(None)
+                woken = True
+        return woken
 
     async def settle(self, turns: int = 20) -> None:
         """Let the loop turn, so that everything woken gets as far as it can."""

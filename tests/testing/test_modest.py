@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from isthmus.clock import Clock
 from isthmus.connect import connect
-from isthmus.errors import UnsupportedError
+from isthmus.errors import ConfigError, UnsupportedError
 from isthmus.message import new_id
 from isthmus.testing import (
     EngineConformance,
@@ -22,6 +22,11 @@ LONGEST = 60.0
 
 def refuse(capability: str) -> NoReturn:
     raise UnsupportedError(f"modest: no {capability}; memory:// can")
+
+
+def require_none(tx: Any) -> None:
+    if tx is not None:
+        raise ConfigError(f"modest shares no transactions, and {tx.scope} is one's scope")
 
 
 class Through:
@@ -50,6 +55,7 @@ class ModestQueue(Through):
     async def send(self, topic, messages, *, delay=0.0, tx=None):
         if delay > LONGEST:
             refuse(f"delay beyond {LONGEST} s")
+        require_none(tx)
         await self.inner.send(topic, messages, delay=delay)
 
     async def browse(self, topic, subscription, *, after="", limit=100):
@@ -92,6 +98,7 @@ class ModestLog(Through):
     async def append(self, log, messages, *, expected=None, tx=None):
         if expected is not None:
             refuse("versioned")
+        require_none(tx)
         await self.inner.append(log, messages)
 
     async def history(self, log, key, *, after=0, limit=1000, tx=None):

@@ -1,6 +1,8 @@
 """SQLite answers random calls as memory does."""
 
-from pathlib import Path
+import atexit
+from itertools import count
+from shutil import rmtree
 from tempfile import mkdtemp
 
 from isthmus.clock import ManualClock
@@ -8,9 +10,13 @@ from isthmus.connect import connect
 from isthmus.contracts import Engine
 from isthmus.testing import log_model, queue_model, store_model
 
+FOLDER = mkdtemp()
+atexit.register(rmtree, FOLDER, ignore_errors=True)
+numbers = count()
+
 
 async def open_empty(clock: ManualClock) -> Engine:
-    return await connect(f"sqlite:///{mkdtemp()}/shop.db?durability=normal", clock=clock)
+    return await connect(f"sqlite:///{FOLDER}/{next(numbers)}.db?durability=normal", clock=clock)
 
 
 TestQueueModel = queue_model(open_empty)

@@ -171,7 +171,7 @@ class Database:
         """Ask `probe` for (found, next due moment) until it found something, or
         `wait` is over; again whenever `channel` is woken, or it is due."""
         end = self.clock.now() + wait
-        event = self._wakes.on(channel)
+        asked_at, event = self.clock.now(), self._wakes.on(channel)
         found, due = await probe()
         now = self.clock.now()
         if found or now >= end:
@@ -179,8 +179,9 @@ class Database:
         with self._watching():
             while not (found or now >= end):
                 self.require_open()
-                await self.clock.wait(event, max(_SHORTEST_WAIT, min(end, due) - now))
-                event = self._wakes.on(channel)
+                if not asked_at < due <= now:  # else its moment came while `probe` looked
+                    await self.clock.wait(event, max(_SHORTEST_WAIT, min(end, due) - now))
+                asked_at, event = self.clock.now(), self._wakes.on(channel)
                 found, due = await probe()
                 now = self.clock.now()
         return found

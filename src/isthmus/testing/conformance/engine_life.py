@@ -51,13 +51,12 @@ class EngineTests(DeskTests):
         member = await desk.ledger.owner()
         span = 1000 * desk.orders.tick
         waiting: list[asyncio.Task[Any]] = [
-            asyncio.create_task(taker.receiver.receive(1, wait=span)),
-            asyncio.create_task(member.read(1, wait=span)),
-            asyncio.create_task(
+            await desk.orders.start(taker.receiver.receive(1, wait=span)),
+            await desk.orders.start(member.read(1, wait=span)),
+            await desk.orders.start(
                 desk.ledger.engine_log.read(desk.ledger.log, 0, offset=0, limit=1, wait=span)
             ),
         ]
-        await desk.orders.pause()
         await desk.shelf.engine.aclose()
         async with asyncio.timeout(PROMPT):
             results = await asyncio.gather(*waiting, return_exceptions=True)

@@ -136,8 +136,7 @@ class GroupTests(LogTests):
     ) -> None:
         await ledger.declare(partitions=2)
         one = await ledger.owner()
-        reading = asyncio.create_task(one.read(10, wait=1000 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(one.read(10, wait=1000 * ledger.tick))
         two = await ledger.join()
         await two.read(0, wait=ledger.patience)
         async with asyncio.timeout(PROMPT):
@@ -150,8 +149,7 @@ class GroupTests(LogTests):
         await ledger.declare(partitions=1)
         one, two = await ledger.owner(), await ledger.join()
         await two.read(0, wait=ledger.patience)
-        reading = asyncio.create_task(two.read(10, wait=1000 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(two.read(10, wait=1000 * ledger.tick))
         await one.aclose()
         async with asyncio.timeout(PROMPT):
             assert not await reading
@@ -192,8 +190,7 @@ class GroupTests(LogTests):
         await ledger.owner()
         other = await ledger.join()
         await other.read(0, wait=ledger.patience)
-        reading = asyncio.create_task(other.read(10, wait=1000 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(other.read(10, wait=1000 * ledger.tick))
         for _ in range(12):
             await ledger.elapse(SESSION / 10)
             await ledger.pause()

@@ -160,10 +160,9 @@ class LogKeepingTests(LogTests):
     async def test_what_is_appended_elsewhere_wakes_a_waiting_read(self, ledger: Ledger) -> None:
         await ledger.declare()
         other = await ledger.another()
-        reading = asyncio.create_task(
+        reading = await ledger.start(
             ledger.engine_log.read(ledger.log, 0, offset=0, limit=9, wait=1000 * ledger.tick)
         )
-        await ledger.pause()
         await other.append("a")
         async with asyncio.timeout(PROMPT):
             assert texts(await reading) == ["a"]

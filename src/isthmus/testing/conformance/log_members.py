@@ -53,8 +53,7 @@ class MemberTests(LogTests):
     async def test_a_waiting_member_wakes_when_something_is_appended(self, ledger: Ledger) -> None:
         await ledger.declare()
         member = await ledger.owner()
-        reading = asyncio.create_task(member.read(10, wait=1000 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(member.read(10, wait=1000 * ledger.tick))
         await ledger.append("a")
         async with asyncio.timeout(PROMPT):
             assert texts(await reading) == ["a"]
@@ -62,8 +61,7 @@ class MemberTests(LogTests):
     async def test_a_waiting_member_returns_once_the_wait_is_over(self, ledger: Ledger) -> None:
         await ledger.declare()
         member = await ledger.owner()
-        reading = asyncio.create_task(member.read(10, wait=5 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(member.read(10, wait=5 * ledger.tick))
         await ledger.elapse(4)
         assert not reading.done()
         await ledger.elapse(2)
@@ -73,8 +71,7 @@ class MemberTests(LogTests):
     async def test_a_cancelled_read_loses_nothing(self, ledger: Ledger) -> None:
         await ledger.declare()
         member = await ledger.owner()
-        reading = asyncio.create_task(member.read(10, wait=1000 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(member.read(10, wait=1000 * ledger.tick))
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         await ledger.append("a")
@@ -124,8 +121,7 @@ class MemberTests(LogTests):
     async def test_a_drained_member_reads_no_more_and_commits_on(self, ledger: Ledger) -> None:
         await ledger.declare()
         member = await ledger.owner()
-        reading = asyncio.create_task(member.read(10, wait=1000 * ledger.tick))
-        await ledger.pause()
+        reading = await ledger.start(member.read(10, wait=1000 * ledger.tick))
         await member.drain()
         async with asyncio.timeout(PROMPT):
             assert not await reading

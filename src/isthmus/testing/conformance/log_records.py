@@ -166,20 +166,18 @@ class RecordTests(LogTests):
 
     async def test_a_waiting_read_wakes_when_something_is_appended(self, ledger: Ledger) -> None:
         await ledger.declare()
-        reading = asyncio.create_task(
+        reading = await ledger.start(
             ledger.engine_log.read(ledger.log, 0, offset=0, limit=9, wait=1000 * ledger.tick)
         )
-        await ledger.pause()
         await ledger.append("a")
         async with asyncio.timeout(PROMPT):
             assert texts(await reading) == ["a"]
 
     async def test_a_waiting_read_ends_with_its_wait(self, ledger: Ledger) -> None:
         await ledger.declare()
-        reading = asyncio.create_task(
+        reading = await ledger.start(
             ledger.engine_log.read(ledger.log, 0, offset=0, limit=9, wait=5 * ledger.tick)
         )
-        await ledger.pause()
         await ledger.elapse(4)
         assert not reading.done()
         await ledger.elapse(2)
@@ -188,10 +186,9 @@ class RecordTests(LogTests):
 
     async def test_a_cancelled_read_leaves_the_log_usable(self, ledger: Ledger) -> None:
         await ledger.declare()
-        reading = asyncio.create_task(
+        reading = await ledger.start(
             ledger.engine_log.read(ledger.log, 0, offset=0, limit=9, wait=1000 * ledger.tick)
         )
-        await ledger.pause()
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         await ledger.append("a")

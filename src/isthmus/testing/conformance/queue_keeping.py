@@ -179,6 +179,25 @@ class KeepingTests(QueueTests):
         await taker.nack(held)
         assert bodies(await taker.take_all()) == ["a"]
 
+    async def test_what_is_held_after_a_retry_is_not_removed(self, orders: Orders) -> None:
+        (a,) = await orders.send("a")
+        taker = await orders.taker()
+        await taker.nack(await taker.one())
+        held = await taker.one()
+        assert await orders.remove(a) == 0
+        assert await orders.queue.purge(orders.topic, "billing") == 0
+        await taker.ack(held)
+
+    async def test_what_is_held_in_order_is_not_removed(self, orders: Orders) -> None:
+        await orders.declare_ordered()
+        a, b = await orders.send("a", "b", key="k")
+        taker = await orders.taker("line")
+        held = await taker.one()
+        assert await orders.remove(a, b, subscription="line") == 1
+        assert await orders.queue.purge(orders.topic, "line") == 0
+        await taker.ack(held)
+        assert await taker.finds_nothing()
+
     async def test_removing_the_unknown_removes_nothing(self, orders: Orders) -> None:
         await orders.send("a")
         assert await orders.remove(Message(), Message()) == 0
@@ -295,8 +314,7 @@ class KeepingTests(QueueTests):
     async def test_a_message_sent_elsewhere_wakes_a_waiting_receive(self, orders: Orders) -> None:
         other = await orders.another()
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(1, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(1, wait=1000 * orders.tick))
         await other.send("a")
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["a"]

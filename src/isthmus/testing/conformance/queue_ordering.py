@@ -112,8 +112,7 @@ class OrderingTests(QueueTests):
         await orders.send("a1", "a2", key="a")
         one, two = await orders.taker("line"), await orders.taker("line")
         held = await one.one()
-        receiving = asyncio.create_task(two.receiver.receive(1, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(two.receiver.receive(1, wait=1000 * orders.tick))
         await one.ack(held)
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["a2"]

@@ -73,8 +73,7 @@ class ReceivingTests(QueueTests):
 
     async def test_nothing_is_found_once_the_wait_is_over(self, orders: Orders) -> None:
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(1, wait=5 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(1, wait=5 * orders.tick))
         await orders.elapse(4)
         assert not receiving.done()
         await orders.elapse(2)
@@ -83,8 +82,7 @@ class ReceivingTests(QueueTests):
 
     async def test_a_waiting_receive_wakes_when_something_is_sent(self, orders: Orders) -> None:
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(10, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(10, wait=1000 * orders.tick))
         await orders.send("a")
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["a"]
@@ -92,8 +90,7 @@ class ReceivingTests(QueueTests):
     async def test_a_waiting_receive_wakes_when_a_delay_ends(self, orders: Orders) -> None:
         await orders.send_later("a", delay=10)
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(10, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(10, wait=1000 * orders.tick))
         await orders.elapse(10)
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["a"]
@@ -103,8 +100,7 @@ class ReceivingTests(QueueTests):
     ) -> None:
         await orders.send_later("far", delay=500)
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(10, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(10, wait=1000 * orders.tick))
         await orders.send("near", delay=10)
         await orders.pause()
         await orders.elapse(10)
@@ -116,8 +112,7 @@ class ReceivingTests(QueueTests):
         holder = await orders.timed_taker(lease=10)
         await holder.one()
         other = await orders.taker()
-        receiving = asyncio.create_task(other.receiver.receive(10, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(other.receiver.receive(10, wait=1000 * orders.tick))
         await orders.elapse(10)
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["a"]
@@ -126,8 +121,7 @@ class ReceivingTests(QueueTests):
         await orders.send("a")
         holder, other = await orders.taker(), await orders.taker()
         held = await holder.one()
-        receiving = asyncio.create_task(other.receiver.receive(10, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(other.receiver.receive(10, wait=1000 * orders.tick))
         await holder.nack(held)
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["a"]
@@ -136,8 +130,7 @@ class ReceivingTests(QueueTests):
         await orders.send("a", "b")
         taker = await orders.taker(limit=1)
         held = await taker.one()
-        receiving = asyncio.create_task(taker.receiver.receive(10, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(10, wait=1000 * orders.tick))
         await taker.ack(held)
         async with asyncio.timeout(PROMPT):
             assert bodies(await receiving) == ["b"]
@@ -158,8 +151,7 @@ class ReceivingTests(QueueTests):
 
     async def test_a_cancelled_receive_leaves_the_receiver_usable(self, orders: Orders) -> None:
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(1, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(1, wait=1000 * orders.tick))
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)
         await orders.send("a")

@@ -303,8 +303,7 @@ class SettlingTests(QueueTests):
 
     async def test_drain_ends_a_waiting_receive(self, orders: Orders) -> None:
         taker = await orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(1, wait=1000 * orders.tick))
-        await orders.pause()
+        receiving = await orders.start(taker.receiver.receive(1, wait=1000 * orders.tick))
         await taker.receiver.drain()
         async with asyncio.timeout(PROMPT):
             assert not await receiving

@@ -41,8 +41,7 @@ class CallTests(DeskTests):
 
     async def test_a_commit_wakes_a_waiting_receive(self, desk: Desk) -> None:
         taker = await desk.orders.taker()
-        receiving = asyncio.create_task(taker.receiver.receive(1, wait=1000 * desk.orders.tick))
-        await desk.orders.pause()
+        receiving = await desk.orders.start(taker.receiver.receive(1, wait=1000 * desk.orders.tick))
         async with desk.begin() as tx:
             await desk.orders.send("a", tx=tx)
         async with asyncio.timeout(PROMPT):
@@ -115,10 +114,9 @@ class CallTests(DeskTests):
 
     async def test_a_commit_wakes_a_waiting_read(self, desk: Desk) -> None:
         log = desk.ledger
-        reading = asyncio.create_task(
+        reading = await log.start(
             log.engine_log.read(log.log, 0, offset=0, limit=9, wait=1000 * log.tick)
         )
-        await log.pause()
         async with desk.begin() as tx:
             await log.append("a", tx=tx)
         async with asyncio.timeout(PROMPT):

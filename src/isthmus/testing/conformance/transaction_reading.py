@@ -10,6 +10,7 @@ import pytest
 from isthmus.connect import connect
 from isthmus.contracts import Put
 from isthmus.errors import ConfigError, ConflictError, UnsupportedError
+from isthmus.message import Message
 from isthmus.testing.conformance.desk import Desk, DeskTests
 from isthmus.testing.conformance.ledger import texts
 from isthmus.testing.conformance.wiring import PROMPT
@@ -112,6 +113,16 @@ class ReadingTests(DeskTests):
         await elsewhere.aclose()
         await taker.ack(delivery)
         assert await taker.finds_nothing()
+
+    async def test_what_shares_no_transactions_refuses_them(self, desk: Desk) -> None:
+        queue, log, scope = desk.shelf.engine.queue, desk.shelf.engine.log, desk.shelf.able.scope
+        async with desk.begin() as tx:
+            if queue is not None and queue.capabilities.scope != scope:
+                with pytest.raises(ConfigError, match=scope):
+                    await queue.send(f"orders-{desk.name}", [Message()], tx=tx)
+            if log is not None and log.capabilities.scope != scope:
+                with pytest.raises(ConfigError, match=scope):
+                    await log.append(f"ledger-{desk.name}", [Message()], tx=tx)
 
     async def test_what_is_no_connection_is_not_adopted(self, desk: Desk) -> None:
         with pytest.raises(UnsupportedError):
