@@ -57,7 +57,7 @@ class OwnConnection(sqlite3.Connection):
     def open(cls, path: Path, *, busy_timeout: float, writes: bool) -> "OwnConnection":
         own = sqlite3.connect(
             path,
-            timeout=busy_timeout,
+            timeout=max(busy_timeout, OPENING),
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
@@ -67,6 +67,7 @@ class OwnConnection(sqlite3.Connection):
         try:
             for pragma in (*_PRAGMAS, f"query_only = {'off' if writes else 'on'}"):
                 own.execute(f"PRAGMA {pragma}")
+            own.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
         except BaseException:
             own.close()
             raise
@@ -75,6 +76,10 @@ class OwnConnection(sqlite3.Connection):
     def wake(self, channel: str) -> None:
         self.woken.append(channel)
 
+
+OPENING = 5.0
+"""Seconds to wait for a process that opens or closes the file at the same moment: the
+first and the last one hold it alone."""
 
 _PRAGMAS = (
     "secure_delete = off",
