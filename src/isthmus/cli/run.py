@@ -17,7 +17,7 @@ from isthmus.cli.logs import Form, begin_logging
 from isthmus.cli.process import SUPERVISED, serve
 from isthmus.cli.reload import changes
 from isthmus.cli.supervisor import HOPELESS, Supervisor
-from isthmus.errors import ConfigError, UnsupportedError
+from isthmus.errors import ConfigError, IsthmusError
 from isthmus.services.listener import address_of, listen
 from isthmus.settings import Settings
 
@@ -101,7 +101,9 @@ class _Place:
         """Serve; tell the supervisor by the status when that is hopeless."""
         try:
             self.serve()
-        except (ConfigError, UnsupportedError) as error:
+        except IsthmusError as error:
+            if error.retryable:
+                raise
             click.echo(f"error: {error}", err=True)
             sys.exit(HOPELESS)
 

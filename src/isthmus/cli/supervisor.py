@@ -19,7 +19,7 @@ from isthmus.cli.process import SUPERVISED
 __all__ = ["HOPELESS", "Supervisor"]
 
 HOPELESS = 78
-"""Exit status of a worker whose configuration is wrong: beginning it again won't help.
+"""Exit status of a worker that says that beginning it again won't help.
 
 Source: EX_CONFIG of sysexits.h."""
 
@@ -91,14 +91,13 @@ class Supervisor:
 
     async def end(self, process: asyncio.subprocess.Process) -> None:
         """Have `process` drain; kill it if it does not end in its time."""
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        _signal(process, signal.SIGTERM)
         try:
             async with asyncio.timeout(self._drain + GRACE):
                 await process.wait()
         except TimeoutError:
             _log.error("process %d did not end in time and is killed", process.pid)
-            process.kill()
+            _signal(process, signal.SIGKILL)
             await process.wait()
 
     def _environment(self, number: int) -> Mapping[str, str]:
@@ -155,8 +154,8 @@ class _Worker:
         self._renewed.set()
 
     def kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        if self._process is not None:
+            _signal(self._process, signal.SIGKILL)
 
     async def _until_over(self, process: asyncio.subprocess.Process) -> int | None:
         """Return the status of a process that ended by itself; None if it was ended."""
@@ -200,6 +199,14 @@ class _Worker:
         await asyncio.wait(every, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         for event in events:
             event.cancel()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal past `process.send_signal`, which takes the status of a process that
+    just ended away from who waits for it."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def _told(status: int) -> str:

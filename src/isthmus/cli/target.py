@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,7 +106,10 @@ def on_target(command: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., T
         else:
             target = Target(spec, engine, store)
         click.get_current_context().obj = target
-        return asyncio.run(command(target, *args, **options))
+        try:
+            return asyncio.run(command(target, *args, **options))
+        except KeyboardInterrupt:
+            sys.exit(130)  # 128 + SIGINT, as shells say it
 
     return run
 

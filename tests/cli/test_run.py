@@ -1,0 +1,189 @@
+"""What `isthmus run` promises, with real processes."""
+
+import json
+import os
+import signal
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SLOW = """
+    import asyncio, sys
+    from isthmus import App
+
+    app = App("slow", engine="sqlite:///slow.db")
+
+    @app.get("/slow")
+    async def slow() -> str:
+        print("began", file=sys.stderr, flush=True)
+        await asyncio.sleep(0.5)
+        return "done"
+"""
+
+
+def post(address: str, order: dict[str, Any]) -> int:
+    request = urllib.request.Request(
+        f"{address}/orders",
+        data=json.dumps(order).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status
+
+
+def test_one_process_serves_consumes_and_drains(project: Any) -> None:
+    running = project.start("run", "--port", "0")
+    address = running.address()
+    assert post(address, {"id": "a", "total": -1}) == 202
+    running.until("a is a dead letter: failed 2 times")
+    assert running.stop() == 0
+    assert any("draining" in line for line in running.lines)
+    [queue] = [row for row in project.json("queues") if row["name"] == "orders"]
+    assert (queue["ready"], queue["leased"], queue["dead"]) == (0, 0, 1)
+
+
+def test_a_request_that_runs_is_answered_after_sigterm(empty: Any) -> None:
+    empty.write("app.py", SLOW)
+    running = empty.start("run", "app:app", "--port", "0")
+    address = running.address()
+    with urllib.request.urlopen(f"{address}/healthz", timeout=10) as live:
+        assert live.status == 200
+    asking = empty.start("--version")  # any other process may run beside it
+    with _Asking(f"{address}/slow") as answer:
+        running.until("began")
+        assert running.stop() == 0
+        assert answer() == b'"done"'
+    assert asking.wait() == 0
+
+
+def test_workers_share_the_port_and_all_drain(project: Any) -> None:
+    running = project.start("run", "--port", "0", "--workers", "2", "--log", "json")
+    lines = [json.loads(running.until("listening on"))]
+    address = lines[0]["message"].split()[-1]
+    for number in range(20):
+        assert post(address, {"id": f"o-{number}", "total": 1}) == 202
+    workers = running.workers()
+    assert len(workers) == 2
+    assert running.stop() == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    rows = {row["name"]: row for row in project.json("queues")}
+    assert rows["orders"]["dead"] == 0
+    draining = [json.loads(line) for line in running.lines if "draining" in line]
+    assert {line["worker"] for line in draining} == {"1", "2"}
+
+
+def test_a_killed_worker_is_begun_again_and_the_others_serve_on(project: Any) -> None:
+    running = project.start("run", "--port", "0", "--workers", "2")
+    address = running.address()
+    assert post(address, {"id": "a", "total": 1}) == 202
+    killed, other = running.workers()
+    os.kill(killed, signal.SIGKILL)
+    told = running.until("was killed by SIGKILL", "begun again in 0.5 s")
+    assert "worker 1" in told
+    assert post(address, {"id": "b", "total": 1}) == 202
+    while len(workers := running.workers()) < 2:
+        pass
+    assert other in workers
+    assert killed not in workers
+    assert running.stop() == 0
+
+
+def test_workers_drain_when_their_supervisor_is_killed(project: Any) -> None:
+    running = project.start("run", "--port", "0", "--workers", "2")
+    post(running.address(), {"id": "a", "total": 1})
+    workers = running.workers()
+    running.process.kill()
+    running.until("the supervisor is gone")
+    while any(_lives(pid) for pid in workers):
+        pass
+
+
+def test_a_configuration_that_cannot_work_is_told_and_not_tried_again(project: Any) -> None:
+    project.write("migrations/001_broken.sql", "create table orders (id;")
+    project.write("broken.py", 'from shop import app\napp.migrations("migrations")\nbroken = app\n')
+    running = project.start("run", "broken:broken", "--port", "0", "--workers", "2")
+    assert running.wait() == 1
+    told = "".join(running.lines)
+    assert "001_broken.sql" in told
+    assert "begun again" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_taken_port_is_told_in_one_line(project: Any, workers: str) -> None:
+    first = project.start("run", "--port", "0")
+    port = first.address().rpartition(":")[2]
+    second = project.start("run", "--port", port, "--workers", workers)
+    assert second.wait() == 1
+    assert second.lines[-1] == (
+        f"error: port {port} is taken by another process; choose one with --port, 0 is any free\n"
+    )
+    first.stop()
+
+
+def test_only_runs_what_it_names(project: Any) -> None:
+    running = project.start("run", "--only", "queue:*", "--log-level", "debug")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.wait() in {0, -signal.SIGTERM}
+    assert not any("listening" in line for line in running.lines)
+    wrong = project.start("run", "--only", "queue:ordres")
+    assert wrong.wait() == 1
+    assert "no worker is called 'queue:ordres'; there are: " in wrong.lines[-1]
+
+
+def test_a_change_of_the_app_reloads_it(project: Any) -> None:
+    running = project.start("run", "--port", "0", "--reload")
+    address = running.address()
+    assert post(address, {"id": "a", "total": 1}) == 202
+    [before] = running.workers()
+    source = (project.folder / "shop.py").read_text("utf-8")
+    project.write("shop.py", source.replace("status=202", "status=201"))
+    running.until("shop.py changed: reloading")
+    running.until("draining")
+    while post(address, {"id": "b", "total": 1}) != 201:  # asked meanwhile, it waits
+        pass
+    assert running.workers() != [before]
+    project.write("shop.py", "broken(")
+    running.until("SyntaxError")
+    running.until("waiting for a change")
+    project.write("shop.py", source)
+    running.until("reloading")
+    assert post(address, {"id": "c", "total": 1}) == 202
+    assert running.stop() == 0
+
+
+def test_memory_is_no_place_for_several_workers(project: Any) -> None:
+    result = project("run", "--workers", "2", "--engine", "memory://")
+    assert result.exit_code == 1
+    assert "memory:// lives inside one process" in result.output
+
+
+class _Asking:
+    """A request in a thread, so that the test can go on."""
+
+    def __init__(self, url: str) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool, self._url = ThreadPoolExecutor(1), url
+
+    def __enter__(self) -> Any:
+        future = self._pool.submit(self._ask)
+        return lambda: future.result(timeout=10)
+
+    def _ask(self) -> bytes:
+        with urllib.request.urlopen(self._url, timeout=10) as answer:
+            return answer.read()
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+
+def _lives(pid: int) -> bool:
+    """Whether it is more than a zombie that nobody has asked for its status yet."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii")
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
