@@ -7,11 +7,13 @@ import msgspec
 
 from isthmus.message import Message
 
-__all__ = ["FAILURES", "MARKS", "REASON", "Failure", "failure", "failures", "recorded"]
+__all__ = ["EARLIER", "FAILURES", "MARKS", "REASON", "Failure", "failure", "failures", "recorded"]
 
 FAILURES, REASON = "isthmus-failures", "isthmus-reason"
 """Headers: every failure as JSON; and, of a dead letter, why it was given up."""
-MARKS = (FAILURES, REASON)
+EARLIER = "isthmus-earlier"
+"""Header: how often it was tried before it came to the queue where it is."""
+MARKS = (FAILURES, REASON, EARLIER)
 
 KEPT, LONGEST = 20, 4000
 """Failures kept, the newest ones; characters of a traceback, its end."""

@@ -53,10 +53,10 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
         self.handling()  # the ranges of the others are those of every handler
 
     def handling(self) -> HandlerOptions:
-        """Return how parked records are handled: as all, less the attempt they had."""
+        """Return how parked records are handled: as all others."""
         return HandlerOptions(
             concurrency=self.concurrency,
-            retry=_rest(self.retry),
+            retry=self.retry,
             timeout=self.timeout,
             batch=self.batch,
         )
@@ -90,17 +90,6 @@ def group_options(**words: Unpack[GroupWords]) -> GroupOptions:
 
 
 SPANS = ("timeout", "session", "dead_retention")
-
-
-def _rest(retry: Retry) -> Retry:
-    """The ladder without its first step, which is taken where the record was read."""
-    return Retry(
-        max(1, retry.attempts - 1),
-        delay=min(retry.cap, retry.delay * retry.factor),
-        factor=retry.factor,
-        cap=retry.cap,
-        jitter=retry.jitter,
-    )
 
 
 def _one_of(name: str, value: str, allowed: object) -> None:
