@@ -54,7 +54,7 @@ async def keep(folder: Path) -> None:
     """Run the shop until Ctrl-C."""
     async with Shop(folder) as shop:
         print(f"the shop takes orders at {shop.url}; Ctrl-C ends it")
-        print(f"  curl -d '{ORDER}' {shop.url}")
+        print(f"  curl --json '{ORDER}' {shop.url}")
         print(f"  isthmus queues --engine {shop.engine}")
         await shop.ended()
 
