@@ -22,6 +22,7 @@ from isthmus.testing.conformance.queue_sending import SendingTests
 from isthmus.testing.conformance.queue_settling import SettlingTests
 from isthmus.testing.conformance.store_entries import EntryTests
 from isthmus.testing.conformance.transaction_calls import CallTests
+from isthmus.testing.conformance.transaction_crowds import CrowdTests
 from isthmus.testing.conformance.transaction_ending import EndingTests
 from isthmus.testing.conformance.transaction_reading import ReadingTests
 from isthmus.testing.conformance.transaction_sql import SqlTests
@@ -51,7 +52,9 @@ class StoreConformance(EntryTests):
     """The entries of `isthmus.contracts.store`, sentence by sentence."""
 
 
-class TransactionConformance(EndingTests, CallTests, UndoingTests, ReadingTests, SqlTests):
+class TransactionConformance(
+    EndingTests, CallTests, UndoingTests, ReadingTests, CrowdTests, SqlTests
+):
     """What `isthmus.contracts.store` says of transactions, and of all that joins one."""
 
 
