@@ -48,8 +48,8 @@ FAULTS = [
     Fault(
         "a stale receipt acknowledges",
         "settlement.py",
-        '_ACK_SINGLE = "DELETE FROM isthmus_single WHERE id = ? AND token = ?',
-        '_ACK_SINGLE = "DELETE FROM isthmus_single WHERE id = ? AND ? <> 0',
+        '"DELETE FROM isthmus_single WHERE id = ? AND token = ? AND token <> 0',
+        '"DELETE FROM isthmus_single WHERE id = ? AND ? <> 0 AND token <> 0',
     ),
     Fault(
         "a stale receipt does not stop its transaction",
@@ -114,8 +114,8 @@ FAULTS = [
     Fault(
         "max_length forgets the delayed",
         "clearing.py",
-        "\n  + (SELECT count(*) FROM isthmus_single WHERE lane = l.lane)",
-        "",
+        "SELECT ready + singles + (SELECT",
+        "SELECT ready + (SELECT",
     ),
     Fault(
         "browsing misses the delayed",
@@ -135,18 +135,42 @@ FAULTS = [
         "return self._limit - len(self._until)",
         "return self._limit",
     ),
+    Fault(
+        "settling the first of a key frees nobody",
+        "settlement.py",
+        "let_next(self._db, lane, key)",
+        "pass",
+    ),
+    Fault(
+        "a settlement does not wait for its transaction",
+        "receiver.py",
+        "await self._database.merge(settle, settlement, tx=tx)",
+        "await self._database.merge(settle, settlement)",
+    ),
     # --- log
+    Fault(
+        "a position does not wait for its transaction",
+        "member.py",
+        "Fence(self._holding(partitions), positions), tx=tx)",
+        "Fence(self._holding(partitions), positions))",
+    ),
     Fault(
         "a former owner commits",
         "groups.py",
-        "SET next = ? WHERE reader = ? AND partition = ? AND owner = ? AND epoch = ?",
-        "SET next = ? WHERE reader = ? AND partition = ? AND ? <> '' AND ? <> -2",
+        "if held.get(p) != (holding.member, epoch)]",
+        "if p not in held and epoch]",
+    ),
+    Fault(
+        "an epoch is not looked at",
+        "groups.py",
+        "if held.get(p) != (holding.member, epoch)]",
+        "if held.get(p, ('', epoch))[0] != holding.member]",
     ),
     Fault(
         "a guard looks at nothing",
-        "groups.py",
-        "self._require(held, self.epochs)",
-        "del held",
+        "member.py",
+        "await self._fence(partitions, {}, tx)",
+        "await self._fence([], {}, tx)",
     ),
     Fault(
         "seeking does not fence",
@@ -179,6 +203,12 @@ FAULTS = [
         "self._cursors[number] = found[-1].offset + 2",
     ),
     # --- store and transactions
+    Fault(
+        "a put does not wait for its transaction",
+        "store.py",
+        "await self._database.merge(_put_all, wanted, tx=tx)",
+        "await self._database.merge(_put_all, wanted)",
+    ),
     Fault(
         "absence is not looked at",
         "store.py",
