@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from isthmus.clock import Clock
 from isthmus.handling.unit import current
@@ -56,15 +56,9 @@ class Envelope(Generic[T]):
 
 
 def _traced(headers: Mapping[str, str] | None) -> Mapping[str, str]:
-    context = _context()
+    unit = current.get()
+    context = unit.batch[0].message.headers if unit and unit.batch else trace.get()
     if not context:
         return {} if headers is None else dict(headers)
     carried = {name: context[name] for name in _CARRIED if name in context}
     return carried if headers is None else carried | dict(headers)
-
-
-def _context() -> Mapping[str, Any]:
-    unit = current.get()
-    if unit is not None and unit.batch:
-        return unit.batch[0].message.headers
-    return trace.get()

@@ -8,7 +8,7 @@ to the engine: send, then ack, so that it leaves at least once, under one id.
 Source: "transactional outbox", Richardson, Microservices Patterns (2018), ch. 3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 
@@ -45,19 +45,17 @@ class Sender:
         self._joins = host.one_scope
         self._max_delay = self._queue.capabilities.max_delay
 
-    async def send(self, messages: Sequence[Message], *, delay: float = 0.0) -> None:
+    def send(self, messages: Sequence[Message], *, delay: float = 0.0) -> Awaitable[None]:
         """Send now; inside a unit of work, when it commits or not at all.
 
         Raises:
             UnavailableError: Outside a unit: a leading part may be sent.
         """
         unit = current.get()
-        if unit is None and delay <= self._max_delay:
-            await self._queue.send(self._topic, messages, delay=delay)
-        elif unit is not None and self._joins and delay <= self._max_delay:
-            await self._queue.send(self._topic, messages, delay=delay, tx=unit.begin())
-        else:
-            await _into_outbox(self._host, f"queue:{self._topic}", messages, delay=delay)
+        if delay > self._max_delay or not (unit is None or self._joins):
+            return _into_outbox(self._host, f"queue:{self._topic}", messages, delay=delay)
+        tx = None if unit is None else unit.begin()
+        return self._queue.send(self._topic, messages, delay=delay, tx=tx)
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Drop messages that wait: on the engine, or still in the outbox."""

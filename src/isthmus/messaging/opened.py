@@ -1,6 +1,6 @@
 """A queue while its App is open: everything sending and looking need, bound once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -48,10 +48,14 @@ class Opened(Generic[T]):
         self._sender = Sender(host, of.topic)
         self._room = None if keeping.max_length is None else _Room(self, keeping.max_length)
 
-    async def send(self, messages: Sequence[Message], *, delay: float) -> None:
+    def send(self, messages: Sequence[Message], *, delay: float) -> Awaitable[None]:
         """Raises FullError if there is no room for `messages`; none was sent."""
         if self._room is not None:
-            await self._room.take(len(messages))
+            return self._send_into(self._room, messages, delay)
+        return self._sender.send(messages, delay=delay)
+
+    async def _send_into(self, room: "_Room", messages: Sequence[Message], delay: float) -> None:
+        await room.take(len(messages))
         await self._sender.send(messages, delay=delay)
 
     async def remove(self, ids: Sequence[str]) -> int:
@@ -63,7 +67,7 @@ class Opened(Generic[T]):
     def until(self, delay: Span, at: datetime | None) -> float:
         """Return the seconds from now until `at`, or `delay`."""
         if at is None:
-            return seconds(delay)
+            return seconds(delay) if delay else 0.0
         if at.tzinfo is None:
             raise ConfigError(f"at={at.isoformat()} has no time zone; use datetime.now(UTC)")
         return max(0.0, at.timestamp() - self.host.clock.now())

@@ -69,7 +69,7 @@ class Schema(Generic[T]):
     def codec(self) -> Codec:
         return codec_of(self.type)
 
-    @property
+    @cached_property
     def datacontenttype(self) -> str:
         """Media type of what `encode` returns: JSON, or octets for bytes."""
         return self.codec.datacontenttype
@@ -96,7 +96,7 @@ class Schema(Generic[T]):
         except Exception as error:
             raise SchemaError(f"{self} cannot be sent: {error}") from error
 
-    def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> T:  # noqa: A002, ARG002
+    def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> T:  # noqa: ARG002
         """Return the value in `body`, led to this version by upcasters if it is of an older one.
 
         A body without a `dataschema`, or with a foreign one, is taken for this version;

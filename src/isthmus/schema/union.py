@@ -1,6 +1,7 @@
 """Several payload types in one place, told apart by what the message says it is."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, cast
 
 from isthmus.errors import ConfigError, SchemaError
@@ -26,7 +27,7 @@ class UnionSchema(Schema[Any]):
                 "take the newest alone, its upcasters read the older"
             )
 
-    @property
+    @cached_property
     def datacontenttype(self) -> str:
         return self.members[0].datacontenttype
 
@@ -39,7 +40,7 @@ class UnionSchema(Schema[Any]):
     def encode(self, value: Any) -> bytes:
         return self.member(value).encode(value)
 
-    def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> Any:  # noqa: A002
+    def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> Any:
         label = Label.parse(dataschema)
         name = label.name if label else type
         if member := self._by_name.get(name):

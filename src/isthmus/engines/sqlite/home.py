@@ -5,6 +5,7 @@ import os
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from threading import get_ident
 from typing import Any
 
 from isthmus.errors import ConfigError
@@ -17,28 +18,32 @@ class Home:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self._forked = False
         _homes.add(self)
 
     def future(self) -> asyncio.Future[Any]:
         """Raises: ConfigError: It was asked for in another loop."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._bind(loop)
+        loop = self._loop
+        # a thread runs one loop at a time; get_running_loop() asks the kernel (Python 3.11)
+        if loop is None or get_ident() != self._thread or not loop.is_running():
+            loop = self._bind(asyncio.get_running_loop())
         return loop.create_future()
 
     def leave(self) -> None:
         """This is a forked child, where no thread of ours runs."""
         self._forked, self._loop = True, None
 
-    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
         if self._forked:
             raise ConfigError("this engine was opened before a fork; open one in each process")
-        if self._loop is not None and not self._loop.is_closed():
+        ours = self._loop
+        if ours is not None and ours is not loop and not ours.is_closed():
             raise ConfigError(
                 "this engine belongs to another event loop; open one in each, they share the file"
             )
-        self._loop = loop
+        self._loop, self._thread = loop, get_ident()
+        return loop
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call after so many real seconds; from the loop itself."""

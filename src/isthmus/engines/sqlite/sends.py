@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from isthmus.clock import Clock
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.lanes import NUMBERS, channel_of, ready_after
@@ -29,7 +31,7 @@ Row = tuple[int, str, str, bytes, bytes]
 """Its place in the call, the message's own id, key, packed, body"""
 
 
-class Send(NamedTuple):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """What one call of `send` stores."""
 
     topic: str
