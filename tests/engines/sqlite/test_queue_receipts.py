@@ -184,3 +184,21 @@ async def test_who_waits_for_room_is_woken_by_it(
     await small.settle([Ack(held.receipt)], tx=tx if by_transaction else None)
     await tx.commit()
     assert len(await waiting) == 1
+
+
+async def test_what_lapsed_and_is_extended_is_held_again(
+    small: Receiver, clock: ManualClock
+) -> None:
+    (held,) = await small.receive(5, wait=0)
+    await clock.advance(LEASE)
+    await small.extend([held.receipt])
+    assert not await small.receive(5, wait=0)
+    await small.settle([Ack(held.receipt)])
+    assert len(await small.receive(5, wait=0)) == 1
+
+
+async def test_calls_at_once_hold_no_more_than_one_would(
+    small: Receiver, store: StoreEngine
+) -> None:
+    calls = await asyncio.gather(*(small.receive(5, wait=0) for _ in range(4)))
+    assert sorted(map(len, calls)) == [0, 0, 0, 1]

@@ -12,6 +12,12 @@
       wakes, post, watch    who waits for what; letters between processes; strangers
       turn, checkpoints     one writing process at a time; the write-ahead log
     queue, log, store       the contracts
+      lanes, leases         where messages lie, and how ranges of them are held
+      sends, claims         into the lanes, and out of them
+      receiver, settlement  one taker, what it holds (held) and what it says of it
+      survey, clearing      looking without taking; dropping what nobody holds
+      records, retention    where records lie; what a log lets go (upkeep)
+      groups, member        who reads which partition, and how far
 
 `Database` is the border: what is above it knows no thread and no lock.
 """

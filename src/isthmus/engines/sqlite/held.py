@@ -48,8 +48,9 @@ class Held:
             self._until[receipt] = until
 
     def extend(self, receipts: Iterable[str], now: float) -> None:
-        held = [receipt for receipt in receipts if self._until.pop(receipt, None) is not None]
-        self.take(held, now)
+        for receipt in receipts:
+            self._until.pop(receipt, None)  # it goes to the end, and may have run out
+            self._until[receipt] = now + self._lease
 
     def _cut(self, until: float) -> None:
         """The clock went back: no lease lasts beyond `until`."""

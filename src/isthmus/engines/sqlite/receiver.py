@@ -72,7 +72,7 @@ class SqliteReceiver:
             span=self._lease,
             fresh_first=self._came_back >= FLOOD,
         )
-        expected = max(0, min(limit, room))
+        expected = max(0, min(limit, room + len(doubtful)))
         self._asked += expected
         try:
             claimed = await self._database.write(claim, lazy=True)
@@ -98,8 +98,8 @@ class SqliteReceiver:
             return
         now = await self._moments.now()
         lost = await self._database.write(Extension(receipts, now, self._lease), lazy=True)
-        self._held.extend(receipts, now)
         self._held.drop(lost)
+        self._held.extend([receipt for receipt in receipts if receipt not in lost], now)
         if lost:
             raise LeaseLostError(lost)
 
