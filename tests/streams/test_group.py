@@ -3,13 +3,14 @@
 import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 
 from isthmus import App, Batch, ConfigError, Message, Postpone, Record, Reject, Retry, Transaction
 from isthmus.errors import ConflictError, NotFoundError
-from isthmus.handling.facts import HandlerConflicted, HandlerTimedOut
+from isthmus.handling.facts import DuplicateSkipped, HandlerConflicted, HandlerTimedOut
 from isthmus.handling.failures import failures
 from isthmus.streams import DeclaredGroup, GroupStopped, LagMeasured, RecordParked
 
@@ -169,6 +170,32 @@ async def test_a_handler_in_conflict_runs_again_uncounted(app: App) -> None:
         assert runs == [7, 7, 7]
         assert len(conflicts) == 2
         assert await ledger["balances"].dead_letters.count() == 0
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+async def test_an_id_appended_twice_is_one_record_in_effect_with_an_inbox(
+    app: App, batch: int
+) -> None:
+    ledger = app.stream("ledger", Entry, key="account", partitions=1)
+    handled, skipped = list[int](), list[DuplicateSkipped]()
+
+    @ledger.group("balances", inbox=3600, batch=batch)
+    async def post(entries: Any) -> None:
+        handled.extend(each.amount for each in (entries if batch > 1 else [entries]))
+
+    app.signals.listen(DuplicateSkipped, skipped.append)
+    async with app.test() as t:
+        for amount in (1, 1, 2):
+            await ledger.append(Entry("a", amount), id=str(amount))
+        await t.settle()
+        await ledger.append(Entry("a", 2), id="2")
+        await t.settle()
+        assert handled == [1, 2]
+        assert [each.message for each in skipped] == ["1", "2"]
+        assert await ledger.positions("balances") == {0: 4}
+        await ledger.seek("balances", "start")
+        await t.advance(15)
+        assert handled == [1, 2, 1, 2]
 
 
 async def test_a_handler_may_ask_for_the_record_and_the_message(app: App) -> None:

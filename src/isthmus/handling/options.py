@@ -9,7 +9,7 @@ from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.resilience import Retry
 
-__all__ = ["HandlerOptions", "HandlerWords", "options"]
+__all__ = ["WEEK", "HandlerOptions", "HandlerWords", "options"]
 
 WEEK = 7 * 86400.0
 

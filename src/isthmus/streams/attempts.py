@@ -15,6 +15,7 @@ from isthmus.handling.facts import (
 )
 from isthmus.handling.handler import Failed, Invoke
 from isthmus.handling.host import Host
+from isthmus.handling.inbox import Inbox
 from isthmus.handling.unit import PATIENCE, Unit, current
 from isthmus.streams.desk import Desk, GroupStoppedError
 from isthmus.streams.lanes import Run
@@ -54,6 +55,9 @@ class Attempts:
         self._store, self._signals, self._clock = host.store, host.signals, host.clock
         self._positions, self._parking, self._notes, self._desk = positions, parking, notes, desk
         self._ended, self._broken, self._stopped = ended, broken, stopped
+        self._inbox = None
+        if options.inbox is not None:
+            self._inbox = Inbox(host.store, of.inbox, retention=options.inbox)
 
     async def attempt(self, run: Run) -> None:
         """Handle `run`; whatever comes of it, it is done, parked, given up, or it
@@ -87,6 +91,8 @@ class Attempts:
 
     async def _attempt(self, run: Run, records: Sequence[Record], *, attempt: int = 1) -> None:
         for conflicts in range(1, PATIENCE + 1):
+            if self._inbox is not None:
+                records = await self._without_duplicates(run, records, self._inbox)
             direct, followers = await self._parking.sort(records)
             unit = Unit(self._store, conflicts, direct)
             current.set(unit)
@@ -107,6 +113,20 @@ class Attempts:
                 raise
             await _undo(unit)
             return await self._fail_all(run, records, failed, attempt)
+
+    async def _without_duplicates(
+        self, run: Run, records: Sequence[Record], inbox: Inbox
+    ) -> Sequence[Record]:
+        """Pass over those whose ids were handled, or are in `records` twice."""
+        seen = set(await inbox.seen([record.message.id for record in records]))
+        wanted, passed = list[Record](), list[Record]()
+        for record in records:
+            (passed if record.message.id in seen else wanted).append(record)
+            seen.add(record.message.id)
+        if passed:
+            self._positions.finished(run.progress, _offsets(passed))
+            self._tell_duplicates(passed)
+        return wanted
 
     async def _handle(self, run: Run, records: Sequence[Record]) -> Failed | Exception | None:
         """Call the handler; return what failed: all with one error, some, or nothing."""
@@ -133,10 +153,12 @@ class Attempts:
         attempt: int,
     ) -> None:
         done = [r for i, r in enumerate(direct) if i not in failed] if failed else direct
-        if unit.tx is None and not followers:
+        if unit.tx is None and not followers and self._inbox is None:
             self._positions.finished(run.progress, _offsets(done))
         else:
             tx = unit.begin()
+            if self._inbox is not None:
+                await self._inbox.note([record.message.id for record in done], tx=tx)
             if followers:
                 await self._parking.follow(followers, tx=tx)
             await self._positions.commit(tx, run.progress, _offsets(done, followers))
@@ -181,9 +203,7 @@ class Attempts:
             return
         await self._parking.load()  # maybe it was parked
         self._positions.finished(run.progress, _offsets(records), noted=True)
-        if self._signals.active:
-            message = records[0].message.id
-            self._signals.emit(DuplicateSkipped(address=self._of.address, message=message))
+        self._tell_duplicates(records)
 
     def _give_up(self, run: Run, error: IsthmusError) -> None:
         if isinstance(error, LeaseLostError):
@@ -198,6 +218,12 @@ class Attempts:
             for record in records:
                 message = record.message.id
                 self._signals.emit(HandlerConflicted(address=self._of.address, message=message))
+
+    def _tell_duplicates(self, records: Sequence[Record]) -> None:
+        if self._signals.active:
+            for record in records:
+                message = record.message.id
+                self._signals.emit(DuplicateSkipped(address=self._of.address, message=message))
 
     def _tell_late(self, record: Record) -> None:
         message = record.message.id

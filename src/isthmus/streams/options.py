@@ -6,7 +6,7 @@ import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
-from isthmus.handling.options import HandlerOptions
+from isthmus.handling.options import WEEK, HandlerOptions
 from isthmus.resilience import Retry
 
 __all__ = ["GroupOptions", "GroupWords", "OnError", "Start", "group_options"]
@@ -37,6 +37,10 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a failed record does to those after it. "park": those of its key wait with it,
     the others flow. "skip": its key waits while it is retried, then goes on without it,
     a dead letter. "stop": after the last attempt this process reads no more."""
+    inbox: float | None = None
+    """Seconds for which an id handled once is not handled again, though it was appended
+    twice: by a producer that tried again, or a relay that died. Above 0; None is not at
+    all, so that each record counts."""
     session: float | None = None
     """Seconds without a sign of life after which a process's partitions are given to the
     others. 1 to 3,600; None is the setting `session`, 10 by default."""
@@ -59,6 +63,7 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
             retry=self.retry,
             timeout=self.timeout,
             batch=self.batch,
+            inbox=WEEK if self.inbox is None else self.inbox,
         )
 
 
@@ -71,6 +76,7 @@ class GroupWords(TypedDict, total=False):
     timeout: Span
     batch: int
     on_error: OnError
+    inbox: Span | None
     session: Span
     dead_retention: Span | None
     dead_length: int | None
@@ -89,7 +95,7 @@ def group_options(**words: Unpack[GroupWords]) -> GroupOptions:
     return GroupOptions(**{**words, **spans})  # pyright: ignore[reportArgumentType]
 
 
-SPANS = ("timeout", "session", "dead_retention")
+SPANS = ("timeout", "inbox", "session", "dead_retention")
 
 
 def _one_of(name: str, value: str, allowed: object) -> None:

@@ -156,8 +156,8 @@ class Session:
             room = min(PAGE, self._window - self._in_hand)
             return await self._member.read(room, wait=self._beat)
         self._hungry.clear()
-        await self._member.read(0, wait=0.0)  # a sign of life
-        await self._host.clock.wait(self._hungry, self._beat)
+        await self._member.read(0, wait=0.0)  # a sign of life, and a look at who else is alive
+        await self._host.clock.wait(self._hungry, self._beat / 3)
         return ()
 
     @property

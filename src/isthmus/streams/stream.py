@@ -95,8 +95,8 @@ class Stream(Generic[T]):
 
         Raises:
             SchemaError: A value is not what this stream carries; nothing was appended.
-            UnavailableError: They may have been appended. A group that handles one
-                twice knows it by its id.
+            UnavailableError: They may have been appended. Append them again under the
+                same ids, and a group with an `inbox` handles them once.
         """
         if id is not None and len(values) != 1:
             raise ConfigError(f"id={id!r} is for one value, got {len(values)}; append them singly")
