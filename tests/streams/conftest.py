@@ -35,7 +35,9 @@ class Process:
 
     async def kill(self) -> None:
         """End it as SIGKILL would: nothing of it reaches the database any more."""
-        await self.app.declarations.host.engine.aclose()
+        host = self.app.declarations.host
+        await host.engine.aclose()
+        await host.state.aclose()
         self._task.cancel()
         with suppress(asyncio.CancelledError, IsthmusError, ExceptionGroup):
             while not self._task.done():
@@ -51,10 +53,14 @@ class Process:
 class Processes:
     """`storm` is what befalls the engine's calls of those that are up."""
 
-    def __init__(self, declare: Callable[[App], object], *, session: float = 6.0) -> None:
+    def __init__(
+        self, declare: Callable[[App], object], *, session: float = 6.0, apart: bool = False
+    ) -> None:
+        """`apart`: the store is another database than the engine's."""
         self.clock = ManualClock()
         self.storm: Callable[[], Fault] = lambda: Fault.NONE
         self._engine = f"memory://processes-{next(_databases)}"
+        self._store = f"{self._engine}-store" if apart else self._engine
         self._settings = Settings(session=session, port=0)
         self._declare = declare
         self.up: list[Process] = []
@@ -84,7 +90,13 @@ class Processes:
         return Chaotic(await connect(url, clock=clock), Chaos(weather, clock=clock, delay=0.05))
 
     def _app(self, declare: Callable[[App], object]) -> App:
-        app = App("shop", engine=self._engine, settings=self._settings, clock=self.clock)
+        app = App(
+            "shop",
+            engine=self._engine,
+            store=self._store,
+            settings=self._settings,
+            clock=self.clock,
+        )
         declare(app)
         return app
 
