@@ -49,20 +49,21 @@ class SqliteReceiver:
         if self._drained or limit <= 0:
             return ((),), 0.0
         now = await self._moments.now()
-        room = self._held.room(now) - self._asked
+        if not self._busy and self._room(now) > 0:
+            due = await self._database.read(lambda db: first_due(lanes_of(db, self._sub)))
+            if due > now:
+                return None, due
+        return await self._claim(limit, now)
+
+    def _room(self, now: float) -> int:
+        return self._held.room(now) - self._asked
+
+    async def _claim(self, limit: int, now: float) -> tuple[Found, float]:
+        room = self._room(now)
         doubtful = () if room >= limit else self._held.doubtful()
         self._held.wanted = room <= 0
         if room <= 0 and not doubtful:
             return None, self._held.lapse_at()
-        if not self._busy and room > 0:
-            due = await self._database.read(lambda db: first_due(lanes_of(db, self._sub)))
-            if due > now:
-                return None, due
-        return await self._claim(limit, room, doubtful, now)
-
-    async def _claim(
-        self, limit: int, room: int, doubtful: Sequence[str], now: float
-    ) -> tuple[Found, float]:
         claim = Claim(
             sub=self._sub,
             most=limit,
