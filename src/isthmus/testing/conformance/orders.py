@@ -127,10 +127,12 @@ class Orders(Rig):
         )
         return Taker(receiver, self)
 
-    async def timed_taker(self, *, lease: float, limit: int = 100) -> Taker:
+    async def timed_taker(
+        self, subscription: str = BILLING, *, lease: float, limit: int = 100
+    ) -> Taker:
         if not self.able.timed:
             pytest.skip("capability: timed")
-        return await self.taker(lease=lease, limit=limit)
+        return await self.taker(subscription, lease=lease, limit=limit)
 
     async def stats(self, subscription: str = BILLING) -> QueueStats:
         return await self.queue.stats(self.topic, subscription)

@@ -12,13 +12,26 @@ from isthmus.testing.conformance.wiring import PROMPT
 __all__ = ["SettlingTests"]
 
 
-async def lapsed(orders: Orders) -> tuple[Taker, Delivery, Taker, Delivery]:
+PASTS = pytest.mark.parametrize("past", ["fresh", "retried", "delayed", "ordered"])
+"""What a message may have been through: an engine may keep each in another way."""
+
+
+async def lapsed(orders: Orders, past: str) -> tuple[Taker, Delivery, Taker, Delivery]:
     """A former holder and its delivery, the new holder and its own."""
-    await orders.send("a", headers={"from": "sender"})
-    former = await orders.timed_taker(lease=10)
+    if past == "ordered":
+        await orders.declare_ordered()
+    subscription = "line" if past == "ordered" else "billing"
+    former = await orders.timed_taker(subscription, lease=10)
+    if past == "delayed":
+        await orders.send_later("a", delay=1, headers={"from": "sender"})
+        await orders.elapse(1)
+    else:
+        await orders.send("a", key="k", headers={"from": "sender"})
+    if past == "retried":
+        await former.nack(await former.one())
     stale = await former.one()
     await orders.elapse(10)
-    holder = await orders.taker(lease=10)
+    holder = await orders.taker(subscription, lease=10)
     return former, stale, holder, await holder.one()
 
 
@@ -198,8 +211,9 @@ class SettlingTests(QueueTests):
         delivery = await taker.one()
         assert (delivery.attempt, delivery.lapses) == (3, 1)
 
-    async def test_a_stale_receipt_changes_nothing(self, orders: Orders) -> None:
-        former, stale, holder, held = await lapsed(orders)
+    @PASTS
+    async def test_a_stale_receipt_changes_nothing(self, orders: Orders, past: str) -> None:
+        former, stale, holder, held = await lapsed(orders, past)
         for late in (former.ack, former.nack, former.extend):
             with pytest.raises(LeaseLostError) as caught:
                 await late(stale)
@@ -211,8 +225,11 @@ class SettlingTests(QueueTests):
         await holder.nack(held)
         assert (await holder.one()).message.headers == {"from": "sender"}
 
-    async def test_a_stale_extend_does_not_prolong_the_others_lease(self, orders: Orders) -> None:
-        former, stale, holder, _ = await lapsed(orders)
+    @PASTS
+    async def test_a_stale_extend_does_not_prolong_the_others_lease(
+        self, orders: Orders, past: str
+    ) -> None:
+        former, stale, holder, _ = await lapsed(orders, past)
         await orders.elapse(9)
         with pytest.raises(LeaseLostError):
             await former.extend(stale)
