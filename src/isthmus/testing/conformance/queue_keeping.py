@@ -269,6 +269,14 @@ class KeepingTests(QueueTests):
         assert await orders.maintain() == 2
         assert bodies(await (await orders.taker()).take_all()) == ["c", "d"]
 
+    async def test_max_length_counts_the_delayed(self, orders: Orders) -> None:
+        await declare_bounded(orders, max_length=2)
+        await orders.send("a")
+        await orders.send_later("b", "c", delay=10)
+        assert await orders.maintain() == 1
+        await orders.elapse(10)
+        assert bodies(await (await orders.taker()).take_all()) == ["b", "c"]
+
     async def test_max_length_leaves_the_held(self, orders: Orders) -> None:
         await declare_bounded(orders, max_length=1)
         await orders.send("a", "b", "c")
