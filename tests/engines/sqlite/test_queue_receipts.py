@@ -202,3 +202,16 @@ async def test_calls_at_once_hold_no_more_than_one_would(
 ) -> None:
     calls = await asyncio.gather(*(small.receive(5, wait=0) for _ in range(4)))
     assert sorted(map(len, calls)) == [0, 0, 0, 1]
+
+
+async def test_room_that_a_call_did_not_use_is_anothers(
+    small: Receiver, queue: QueueEngine, clock: ManualClock
+) -> None:
+    await queue.purge("small", "all")
+    await queue.send("small", [Message()], delay=LEASE)
+    waiting = asyncio.create_task(small.receive(1, wait=2 * LEASE))
+    assert not await small.receive(1, wait=0)
+    while not waiting.done():
+        await clock.advance(1)
+        await queue.subscriptions()
+    assert len(await waiting) == 1

@@ -79,6 +79,8 @@ class SqliteReceiver:
             claimed = await self._database.write(claim, lazy=True)
         finally:
             self._asked -= expected
+            if self._held.wanted:  # another call may have what this one did not get
+                self._database.wake(self._channel)
         return self._hand_out(claimed, now, all_of=limit)
 
     def _hand_out(self, claimed: Claimed, now: float, *, all_of: int) -> tuple[Found, float]:
