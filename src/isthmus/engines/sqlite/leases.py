@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from isthmus.engines.sqlite.connection import Connection
 
-__all__ = ["Range", "Receipt"]
+__all__ = ["Range", "Receipt", "hex_number"]
 
 _FIND = "SELECT token, lane, first, last, taken, left, lapses FROM isthmus_lease WHERE token = ?"
 _DELETE = "DELETE FROM isthmus_message WHERE id BETWEEN ? AND ?"
@@ -39,10 +39,7 @@ class Receipt(NamedTuple):
     def read(cls, text: str) -> "Receipt":
         """Return what `text` names; one that was never handed out names nothing."""
         token, _, id_ = text.partition(".")
-        try:
-            return cls(int(token, 16), int(id_, 16))
-        except ValueError:
-            return cls(0, 0)
+        return cls(hex_number(token), hex_number(id_))
 
     def is_live(self, db: Connection) -> bool:
         return bool(db.execute(_LIVE, self).fetchone()[0])
@@ -106,6 +103,14 @@ class Range(NamedTuple):
             db.execute(_END, (self.token,))
         elif count:
             db.execute(_LEAVE, (count, self.token))
+
+
+def hex_number(text: str) -> int:
+    """Return what part of a receipt says; 0, which is no token and no id, if it says nothing."""
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
 
 
 def _runs(ids: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,7 @@ from isthmus.contracts import Ack, Nack, Outcome
 from isthmus.engines.sqlite.connection import Connection
 from isthmus.engines.sqlite.held import Held
 from isthmus.engines.sqlite.lanes import channel_of, let_next, ready_after
-from isthmus.engines.sqlite.leases import Range, Receipt
+from isthmus.engines.sqlite.leases import Range, Receipt, hex_number
 from isthmus.engines.sqlite.packing import merge_headers
 from isthmus.errors import LeaseLostError
 
@@ -77,7 +77,7 @@ class _Round:
         """Return the stale receipts of each settlement."""
         self._listen()
         for token, words in self._words.items():
-            self._settle(Receipt.read(f"{token}.0").token, words)
+            self._settle(hex_number(token), words)
         return [
             [settlement.outcomes[place].receipt for place in sorted(places)]
             for settlement, places in zip(self._settlements, self._lost, strict=True)
@@ -87,11 +87,7 @@ class _Round:
         for number, settlement in enumerate(self._settlements):
             for place, outcome in enumerate(settlement.outcomes):
                 token, _, id_ = outcome.receipt.partition(".")
-                try:
-                    words, message = self._words[token], int(id_, 16)
-                except ValueError:
-                    self._lost[number].append(place)
-                    continue
+                words, message = self._words[token], hex_number(id_)
                 if message in words:
                     self._lost[number].append(place)
                 else:
