@@ -182,6 +182,9 @@ class Session:
         while self._waiting and self._alone is None and not self._ended.is_set():
             progress, records = self._waiting.popleft()
             suspected = await self._suspects.suspected(progress.partition, records)
+            if self._is_over(progress):  # since it was looked for suspects
+                self._make_room(len(records))
+                continue
             if suspected < len(records) and suspected:
                 self._waiting.appendleft((progress, records[suspected:]))
             if suspected:
@@ -193,13 +196,15 @@ class Session:
     async def _try_alone(self, progress: Progress, records: Sequence[Record]) -> None:
         try:
             await self._pool.idle()
-            for record in records:
-                if not self._is_over(progress):
-                    await self._try(Run((record,), progress))
-                    await self._suspects.cleared(progress.partition)
+            for tried, record in enumerate(records):
+                if self._is_over(progress):
+                    self._make_room(len(records) - tried)
+                    break
+                await self._try(Run((record,), progress))
+                await self._suspects.cleared(progress.partition)
             self._alone = None
             await self._begin()
-        except IsthmusError as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the reading
             self._break(error)
 
     async def _try(self, run: Run) -> None:
@@ -230,12 +235,16 @@ class Session:
 
     def _after(self, run: Run) -> None:
         """A run is over: its lane goes on, and there is room for more."""
-        self._in_hand -= len(run.records)
         if (following := self._lanes.next(run)) is not None:
             self._pool.offer((following,))
+        self._make_room(len(run.records))
+        self._release_if_done(run.progress)
+
+    def _make_room(self, count: int) -> None:
+        """So many records are in hand no longer: more may be read."""
+        self._in_hand -= count
         if not self._hungry.is_set() and not self._full:
             self._hungry.set()
-        self._release_if_done(run.progress)
 
     async def _watch(self) -> None:
         """Cut what takes too long; be alive while the last handlers finish."""
