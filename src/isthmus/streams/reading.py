@@ -3,15 +3,61 @@
 import asyncio
 import heapq
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from datetime import datetime
 
 from isthmus.contracts import LogEngine, Record
+from isthmus.errors import ConfigError
+from isthmus.streams.replay import offsets_at
 
-__all__ = ["follow", "history"]
+__all__ = ["follow", "history", "places", "read_from"]
 
 PAGE = 500
 AHEAD = 2 * PAGE
 """Records read ahead of a follower."""
 WAIT = 60.0
+
+
+async def places(
+    log: LogEngine,
+    stream: str,
+    *,
+    since: datetime | float | None,
+    offset: int | Mapping[int, int] | None,
+    partition: int | None,
+) -> Mapping[int, int]:
+    """Return the offset at which to begin in each partition that is to be read.
+
+    Raises:
+        ConfigError: They contradict each other, or an offset lacks its partition.
+        NotFoundError: There is no such partition.
+    """
+    if since is not None and offset is not None:
+        raise ConfigError("read from a moment (since=) or from an offset, not from both")
+    if isinstance(offset, int):
+        if partition is None:
+            raise ConfigError(f"offset={offset} of which partition? Give partition= too")
+        return await offsets_at(log, stream, {partition: offset})
+    to = since if since is not None else "start" if offset is None else offset
+    starts = await offsets_at(log, stream, to)
+    if partition is None:
+        return starts
+    return await offsets_at(log, stream, {partition: starts.get(partition, 0)})
+
+
+async def read_from(
+    log: LogEngine, stream: str, starts: Mapping[int, int], *, on: bool
+) -> AsyncGenerator[Record]:
+    """Yield what is there from `starts` on; and, if `on`, what comes, without end."""
+    ends = await log.offsets(stream, at="end")
+    async with aclosing(history(log, stream, starts, ends)) as past:
+        async for record in past:
+            yield record
+    if on:
+        ahead = {partition: max(start, ends[partition]) for partition, start in starts.items()}
+        async with aclosing(follow(log, stream, ahead)) as coming:
+            async for record in coming:
+                yield record
 
 
 async def history(

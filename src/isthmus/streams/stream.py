@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
 from isthmus.clock import Span, seconds
-from isthmus.contracts import LogEngine, Record
+from isthmus.contracts import LogEngine
 from isthmus.errors import ConfigError, UnsupportedError
 from isthmus.handling.address import checked
 from isthmus.handling.declarations import Declarations
@@ -23,8 +23,7 @@ from isthmus.streams.group import Group
 from isthmus.streams.lag import lag_of
 from isthmus.streams.options import GroupWords, group_options
 from isthmus.streams.place import place
-from isthmus.streams.reading import follow as followed
-from isthmus.streams.reading import history
+from isthmus.streams.reading import places, read_from
 from isthmus.streams.recorded import Recorded, recorded
 from isthmus.streams.replay import To, offsets_at, replay
 
@@ -163,8 +162,9 @@ class Stream(Generic[T]):
         follow: bool = False,
     ) -> AsyncGenerator[Recorded[T]]:
         """Yield the same with their places, ids, keys and headers."""
-        starts = await self._starts(since, offset, partition)
-        async with aclosing(self._from(starts, follow=follow)) as found:
+        log = self._open.log
+        starts = await places(log, self.name, since=since, offset=offset, partition=partition)
+        async with aclosing(read_from(log, self.name, starts, on=follow)) as found:
             async for record in found:
                 if key is None or record.message.key == key:
                     yield recorded(record, self.schema)
@@ -250,38 +250,6 @@ class Stream(Generic[T]):
             self._declared.host  # noqa: B018 - raises, saying how to open
             raise ConfigError(f"stream {self.name!r} was declared after the App opened")
         return self._opened
-
-    async def _starts(
-        self,
-        since: datetime | float | None,
-        offset: int | Mapping[int, int] | None,
-        partition: int | None,
-    ) -> Mapping[int, int]:
-        log = self._open.log
-        if since is not None and offset is not None:
-            raise ConfigError("read from a moment (since=) or from an offset, not from both")
-        if isinstance(offset, int):
-            if partition is None:
-                raise ConfigError(f"offset={offset} of which partition? Give partition= too")
-            return await offsets_at(log, self.name, {partition: offset})
-        to = since if since is not None else "start" if offset is None else offset
-        starts = await offsets_at(log, self.name, to)
-        if partition is None:
-            return starts
-        await offsets_at(log, self.name, {partition: 0})  # raises if there is none
-        return {partition: starts.get(partition, 0)}
-
-    async def _from(self, starts: Mapping[int, int], *, follow: bool) -> AsyncGenerator[Record]:
-        log = self._open.log
-        ends = await log.offsets(self.name, at="end")
-        async with aclosing(history(log, self.name, starts, ends)) as past:
-            async for record in past:
-                yield record
-        if follow:
-            ahead = {p: max(start, ends[p]) for p, start in starts.items()}
-            async with aclosing(followed(log, self.name, ahead)) as coming:
-                async for record in coming:
-                    yield record
 
 
 MOST = 1000
