@@ -152,7 +152,15 @@ class _Session:
             failing=failing,
             held=self._held,
         )
-        self._suspects = Suspects(host, of, self._attempts, failing, keep=options.inbox)
+        self._aside: list[Delivery] = []
+        self._suspects = Suspects(
+            host,
+            of,
+            handle=self._handle_alone,
+            attempts=self._attempts,
+            failing=failing,
+            keep=options.inbox,
+        )
         self._pace = Pace(host, of.address, options.rate)
         self._pool = Pool(
             self._attempts.attempt,
@@ -203,10 +211,20 @@ class _Session:
                 continue
             self._pool.offer(wanted)
             if suspects:
-                await self._pool.idle()
-            for suspect in suspects:
-                await self._suspects.alone(suspect)
+                await self._one_by_one(suspects)
             await self._until_hungry()
+
+    async def _one_by_one(self, suspects: Sequence[Delivery]) -> None:
+        self._aside = list(suspects)
+        await self._pool.idle()
+        while self._aside and not self._ended:
+            await self._suspects.alone(self._aside.pop())
+        back, self._aside = self._aside, []
+        await self._give_back(back)
+
+    async def _handle_alone(self, suspect: Delivery) -> None:
+        self._pool.offer([suspect])
+        await self._pool.idle()
 
     async def _receive(self) -> Sequence[Delivery]:
         room = await self._pace.allow(self._appetite)
@@ -217,7 +235,7 @@ class _Session:
             await self._attempts.give_back(batch)
 
     def _held(self) -> Iterator[Delivery]:
-        return chain(self._pool, self._finishing)
+        return chain(self._pool, self._finishing, self._aside)
 
     # --- how much to take -------------------------------------------------------------------
 

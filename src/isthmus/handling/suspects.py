@@ -5,6 +5,8 @@ therefore run with nothing beside it, after a note in the store. Found again wit
 two such notes, it is what kills: it is buried.
 """
 
+from collections.abc import Awaitable, Callable
+
 from isthmus.contracts import Delivery, Put
 from isthmus.errors import IsthmusError, LeaseLostError
 from isthmus.handling.attempts import Attempts
@@ -23,13 +25,23 @@ def is_suspect(delivery: Delivery) -> bool:
 
 
 class Suspects:
-    """The suspects of one subscription; call only while nothing else is in hand."""
+    """The suspects of one subscription; call only while nothing else is in hand.
+
+    `handle` has one handled, and returns once it is.
+    """
 
     def __init__(
-        self, host: Host, of: Subscription, attempts: Attempts, failing: Failing, *, keep: float
+        self,
+        host: Host,
+        of: Subscription,
+        *,
+        handle: Callable[[Delivery], Awaitable[None]],
+        attempts: Attempts,
+        failing: Failing,
+        keep: float,
     ) -> None:
-        self._store, self._space = host.store, of.suspects
-        self._attempts, self._failing, self._keep = attempts, failing, keep
+        self._store, self._space, self._keep = host.store, of.suspects, keep
+        self._handle, self._attempts, self._failing = handle, attempts, failing
 
     async def alone(self, delivery: Delivery) -> None:
         """Handle it after a note that it was tried alone, or bury it."""
@@ -39,8 +51,10 @@ class Suspects:
             if noted is not None and noted.version >= NOTES:
                 return await self._bury(delivery, noted.version)
             await self._store.put(self._space, [Put(key, b"", ttl=self._keep)])
-            await self._attempts.attempt([delivery])
-            await self._store.put(self._space, [Put(key, None)])
+            try:
+                await self._handle(delivery)
+            finally:  # who gets here has outlived it
+                await self._store.put(self._space, [Put(key, None)])
         except LeaseLostError:
             pass  # it is another's now
         except IsthmusError:
