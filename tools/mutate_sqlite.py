@@ -212,14 +212,14 @@ FAULTS = [
     Fault(
         "absence is not looked at",
         "store.py",
-        "WHERE isthmus_entry.until <= ?5",
-        "WHERE isthmus_entry.until <= ?5 OR 1",
+        "WHERE isthmus_entry.until <= ?",
+        "WHERE isthmus_entry.until <= ? OR 1",
     ),
     Fault(
         "an entry outlives its ttl by a moment",
         "store.py",
-        '"SELECT value, version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"',
-        '"SELECT value, version FROM isthmus_entry WHERE space = ? AND key = ? AND until >= ?"',
+        "WHERE space = ? AND until > ? AND key IN",
+        "WHERE space = ? AND until >= ? AND key IN",
     ),
     Fault(
         "versions stand still",

@@ -58,12 +58,17 @@ class Rig:
         self.clock.set_back(ticks * self.tick)
 
     async def start(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a call that waits, and let it get to where it does, threads included."""
+        """Start a call that waits, and let it get to where it does, threads included.
+
+        Then nothing but what it waits for shall wake it: a first look that an engine
+        takes by itself would hide that nobody does.
+        """
         sleepers = self._sleepers()
         task = asyncio.create_task(call)
         for turn in range(200):
             await asyncio.sleep(0.0 if turn < 20 else 0.01)
             if task.done() or self._sleepers() > sleepers:
+                await asyncio.sleep(0.0 if turn < 20 else 0.05)
                 break
         return task
 
