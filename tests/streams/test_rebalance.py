@@ -104,6 +104,35 @@ async def test_what_runs_is_finished_before_its_partition_is_handed_over(
         await ledger.rest()
 
 
+async def test_what_wrote_nothing_is_not_handled_again_by_the_next_owner(
+    processes: Callable[..., Any],
+) -> None:
+    streams, runs, go = list[Stream[Entry]](), list[int](), asyncio.Event()
+
+    def declare(app: App) -> None:
+        ledger = app.stream("ledger", Entry, key="account", partitions=4)
+        streams.append(ledger)
+
+        @ledger.group("balances")
+        async def mail(entry: Entry) -> None:
+            runs.append(entry.amount)
+            await go.wait()
+
+    world = processes(declare)
+    async with world.keeper:
+        await world.start()
+        await streams[0].append(*[Entry(f"acc-{n}", n) for n in range(16)])
+        await world.clock.advance(1)
+        await world.start()
+        await world.clock.advance(SESSION)
+        go.set()
+        await world.clock.advance(SESSION * 2)
+        assert sorted(runs) == list(range(16))
+        assert sum((await streams[0].lag("balances")).values()) == 0
+        for process in list(world.up):
+            await world.drain(process)
+
+
 async def test_who_drains_finishes_and_hands_over_at_once(processes: Callable[..., Any]) -> None:
     ledger = Ledger(processes)
     async with ledger.processes.keeper:

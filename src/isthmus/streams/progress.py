@@ -46,6 +46,11 @@ class Progress:
         return self.position > self.committed
 
     @property
+    def busy(self) -> bool:
+        """Whether anything of it runs, or is done and the group does not know it yet."""
+        return self.running > 0 or self.moving or self.behind
+
+    @property
     def spread(self) -> int:
         """How many records lie from the lowest that is not done to the newest taken."""
         return len(self._open)

@@ -5,14 +5,12 @@
       └ partitions come       └────── next of its key ────┘
         and go
 
-What is read ahead is bounded; beyond that, reading waits for the handlers. A
-partition that another wants is finished and released; one that another has is
-dropped, with whatever runs of it.
+What is read ahead is bounded; beyond that, reading waits for the handlers.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
@@ -20,13 +18,12 @@ from operator import attrgetter
 from isthmus.contracts import Member, Record
 from isthmus.errors import IsthmusError, UnavailableError
 from isthmus.handling.facts import ConsumerStalled
-from isthmus.handling.gathering import Gathering
 from isthmus.handling.handler import Invoke
 from isthmus.handling.host import Host
 from isthmus.handling.pool import Pool
 from isthmus.streams.attempts import Attempts
 from isthmus.streams.desk import Desk
-from isthmus.streams.facts import LagMeasured, PartitionsLost, PartitionsTaken
+from isthmus.streams.facts import LagMeasured
 from isthmus.streams.lanes import Lanes, Run
 from isthmus.streams.notes import Notes
 from isthmus.streams.options import GroupOptions
@@ -35,8 +32,8 @@ from isthmus.streams.parking import Parking
 from isthmus.streams.place import Place
 from isthmus.streams.positions import Positions
 from isthmus.streams.progress import Progress
-from isthmus.streams.replay import until_no_replay_begins
 from isthmus.streams.suspects import Suspects
+from isthmus.streams.tenure import Tenure
 
 __all__ = ["Session"]
 
@@ -61,16 +58,12 @@ class Session:
         self._host, self._of, self._options, self._member = host, of, options, member
         self._beat = (options.session or host.settings.session) / 3
         self._window = max(WINDOW, 2 * options.concurrency, 4 * options.batch)
-        self._progress: dict[int, Progress] = {}
         self._in_hand = 0
         self._waiting: deque[tuple[Progress, Sequence[Record]]] = deque()
         self._ended, self._hungry = asyncio.Event(), asyncio.Event()
         self._alone: asyncio.Task[None] | None = None
         self.broken: Exception | None = None
         self.stopped: Exception | None = None
-        self._notes = Notes(host.store, of)
-        self._suspects = Suspects(host.store, of, reach=self._window)
-        self._releases = Gathering(self._release)
         self._lanes = Lanes(batch=options.batch)
         self._pool: Pool[Run] = Pool(
             self._work,
@@ -83,27 +76,37 @@ class Session:
         self._wire(beside_the_rows(host), invoke)
 
     def _wire(self, host: Host, invoke: Invoke) -> None:
-        log, store = self._host.log, host.store
-        scope = log.capabilities.scope
-        self._positions = Positions(
-            store,
+        """Connect the parts; `host` is `beside_the_rows`."""
+        notes, parking = Notes(host.store, self._of), Parking(host.store, host.letters, self._of)
+        self._suspects = Suspects(host.store, self._of, reach=self._window)
+        self._tenure = Tenure(
+            self._host,
+            self._of,
             self._member,
-            self._notes,
-            one_scope=scope != "" and scope == store.capabilities.scope,
-            moved=self._release_if_done,
+            notes=notes,
+            suspects=self._suspects,
+            parking=parking,
+            dropped=self._drop,
             broken=self._break,
         )
-        self._parking = Parking(store, host.letters, self._of)
-        desk = Desk(host, self._of, self._options, parking=self._parking, positions=self._positions)
+        scope = self._host.log.capabilities.scope
+        self._positions = Positions(
+            host.store,
+            self._member,
+            notes,
+            one_scope=scope != "" and scope == host.store.capabilities.scope,
+            moved=self._tenure.release_if_done,
+            broken=self._break,
+        )
         self._attempts = Attempts(
             host,
             self._of,
             self._options,
             invoke,
             positions=self._positions,
-            parking=self._parking,
-            notes=self._notes,
-            desk=desk,
+            parking=parking,
+            notes=notes,
+            desk=Desk(host, self._of, self._options, parking=parking, positions=self._positions),
             ended=self._ended,
             broken=self._break,
             stopped=self._stop,
@@ -131,7 +134,7 @@ class Session:
         """How far each partition is, and how much of it is read ahead."""
         return [
             f"{each.partition}:{each.position}:{each.committed}:{each.spread}:{each.running}"
-            for each in self._progress.values()
+            for each in self._tenure
         ]
 
     # --- reading ----------------------------------------------------------------------------
@@ -145,7 +148,7 @@ class Session:
                 await self._host.clock.wait(self._ended, 1.0)
                 continue
             try:
-                await self._adjust()
+                await self._tenure.adjust()
                 self._take(records)
                 await self._begin()
             except IsthmusError as error:  # what was read is lost to this member: read it again
@@ -163,13 +166,12 @@ class Session:
     @property
     def _full(self) -> bool:
         return self._in_hand > self._window // 2 or any(
-            each.spread > SPREAD for each in self._progress.values()
+            each.spread > SPREAD for each in self._tenure
         )
 
     def _take(self, records: Sequence[Record]) -> None:
         for partition, part in groupby(records, _partition):
-            progress = self._progress.get(partition)
-            if progress is None or progress.leaving:
+            if (progress := self._tenure.of(partition)) is None:
                 continue  # whoever takes it next reads it again
             to_do = progress.begin(list(part))
             self._positions.finished(progress, ())
@@ -197,11 +199,12 @@ class Session:
         try:
             await self._pool.idle()
             for tried, record in enumerate(records):
-                if self._is_over(progress):
-                    self._make_room(len(records) - tried)
-                    break
-                await self._try(Run((record,), progress))
-                await self._suspects.cleared(progress.partition)
+                async with self._host.solitude:
+                    if self._is_over(progress):
+                        self._make_room(len(records) - tried)
+                        break
+                    await self._try(Run((record,), progress))
+                    await self._suspects.cleared(progress.partition)
             self._alone = None
             await self._begin()
         except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the reading
@@ -238,7 +241,7 @@ class Session:
         if (following := self._lanes.next(run)) is not None:
             self._pool.offer((following,))
         self._make_room(len(run.records))
-        self._release_if_done(run.progress)
+        self._tenure.release_if_done(run.progress)
 
     def _make_room(self, count: int) -> None:
         """So many records are in hand no longer: more may be read."""
@@ -273,80 +276,28 @@ class Session:
     async def _measure(self) -> None:
         ends = await self._host.log.offsets(self._of.stream, at="end")
         positions = await self._host.log.positions(self._of.stream, self._of.group)
-        for partition in list(self._progress):
+        for partition in [progress.partition for progress in self._tenure]:
             behind = max(0, ends[partition] - positions.get(partition, 0))
             self._host.signals.emit(
                 LagMeasured(address=self._of.address, partition=partition, behind=behind)
             )
 
-    # --- partitions come and go -------------------------------------------------------------
-
-    async def _adjust(self) -> None:
-        owned = self._member.owned
-        for progress in list(self._progress.values()):
-            if owned.get(progress.partition) != progress.epoch:
-                self._lose(progress)
-        if new := {p: epoch for p, epoch in owned.items() if p not in self._progress}:
-            await self._take_over(new)
-        for partition in self._member.revoking:
-            if (progress := self._progress.get(partition)) and not progress.leaving:
-                self._leave(progress)
-
-    async def _take_over(self, new: Mapping[int, int]) -> None:
-        await until_no_replay_begins(self._host, self._of)
-        await self._suspects.take(new)
-        for partition, epoch in new.items():
-            handled = await self._notes.load(partition)
-            self._progress[partition] = Progress(partition, epoch, handled=handled)
-        await self._parking.load()
-        self._tell(PartitionsTaken, new)
-
-    def _lose(self, progress: Progress) -> None:
-        """Another has it: nothing of it can commit here, do not let it try."""
-        progress.lost = True
-        del self._progress[progress.partition]
-        self._drop_waiting(progress)
-        for slot in self._pool.slots:
-            if any(run.progress is progress and run.since is not None for run in slot.holding):
-                slot.cut(self._cut_short)
-        self._tell(PartitionsLost, [progress.partition])
-
-    async def _cut_short(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            self._done(run)
-
-    def _leave(self, progress: Progress) -> None:
-        """Another wants it: finish what runs, and release it."""
-        progress.leaving = True
-        self._drop_waiting(progress)
-        self._release_if_done(progress)
-
-    def _release_if_done(self, progress: Progress) -> None:
-        if progress.leaving and not (
-            progress.released or progress.lost or progress.running or progress.moving
-        ):
-            progress.released = True
-            self._releases.add([progress])
-
-    async def _release(self, left: Sequence[Progress]) -> None:
-        partitions = [progress.partition for progress in left]
-        try:
-            await self._suspects.leave(partitions)
-            await self._member.release(partitions)
-        except IsthmusError as error:
-            return self._break(error)
-        for progress in left:
-            if self._progress.get(progress.partition) is progress:
-                del self._progress[progress.partition]
-
-    def _drop_waiting(self, progress: Progress) -> None:
+    def _drop(self, progress: Progress) -> None:
+        """Begin nothing more of a partition; if it is lost, let nothing of it go on."""
         kept = deque(item for item in self._waiting if item[0] is not progress)
         gone = sum(len(records) for _, records in self._waiting)
         gone -= sum(len(records) for _, records in kept)
         self._waiting = kept
         ready = self._pool.discard(lambda run: run.progress is progress)
         gone += sum(len(run.records) for run in ready)
-        self._in_hand -= gone + self._lanes.drop(progress)
+        self._make_room(gone + self._lanes.drop(progress))
+        for slot in self._pool.slots if progress.lost else ():
+            if any(run.progress is progress and run.since is not None for run in slot.holding):
+                slot.cut(self._cut_short)
+
+    async def _cut_short(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._done(run)
 
     # --- ending -----------------------------------------------------------------------------
 
@@ -357,14 +308,11 @@ class Session:
         self._pool.take_back()
         await self._pool.close()
         await self._positions.done()
-        await self._releases.done()
         if self.broken is None:
-            with suppress(IsthmusError):  # else the next one counts a death that was none
-                await self._suspects.leave(list(self._progress))
+            await self._tenure.end()
 
     def _abandon(self) -> None:
-        for progress in self._progress.values():
-            progress.lost = True
+        self._tenure.forsake()
         self._pool.abandon()
         if self._alone is not None:
             self._alone.cancel()
@@ -386,14 +334,6 @@ class Session:
 
     def _tell_stall(self, error: Exception) -> None:
         self._host.signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
-
-    def _tell(
-        self, kind: type[PartitionsTaken] | type[PartitionsLost], partitions: Collection[int]
-    ) -> None:
-        if self._host.signals.active:
-            self._host.signals.emit(
-                kind(address=self._of.address, partitions=tuple(sorted(partitions)))
-            )
 
 
 def _nothing() -> None:
