@@ -247,6 +247,7 @@ class App(Module):
         self.signals = Signals()
         self._opened = AsyncExitStack()
         self._runtime: Runtime | None = None
+        self._draining = False
 
     def configure(self, **values: Any) -> None:
         """Give settings that win over all others, as the command line's do: `engine=`,
@@ -283,12 +284,19 @@ class App(Module):
         """
         from isthmus.handling.runtime import Runtime
 
-        async with self:
-            self._runtime = Runtime(self.declarations, self.declarations.host, only=only)
-            await self._runtime.run()
+        try:
+            async with self:
+                self._runtime = Runtime(self.declarations, self.declarations.host, only=only)
+                if self._draining:
+                    await self._runtime.drain()
+                await self._runtime.run()
+        finally:
+            self._runtime, self._draining = None, False
 
     async def drain(self) -> None:
-        """Begin nothing more; `run` returns once what was begun is settled."""
+        """Begin nothing more; `run` returns once what was begun is settled. While it
+        still opens, it returns as soon as that is done."""
+        self._draining = True
         if self._runtime is not None:
             await self._runtime.drain()
 

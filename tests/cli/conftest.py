@@ -75,6 +75,10 @@ class Running:
     def address(self) -> str:
         return self.until("listening on").split()[-1]
 
+    def ready(self, workers: int = 1) -> None:
+        for _ in range(workers):
+            self.until("running ")
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.wait()

@@ -44,6 +44,24 @@ def test_one_process_serves_consumes_and_drains(project: Any) -> None:
     assert (queue["ready"], queue["leased"], queue["dead"]) == (0, 0, 1)
 
 
+def test_a_stop_while_it_starts_is_heeded(project: Any) -> None:
+    project.write(
+        "slow.py",
+        """
+        import os, signal
+        from shop import app
+
+        @app.resource
+        async def slow() -> signal.Signals:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return signal.SIGTERM
+    """,
+    )
+    running = project.start("run", "slow:app", "--port", "0")
+    assert running.wait() == 0
+    assert any("draining" in line for line in running.lines)
+
+
 def test_a_request_that_runs_is_answered_after_sigterm(empty: Any) -> None:
     empty.write("app.py", SLOW)
     running = empty.start("run", "app:app", "--port", "0")
@@ -66,6 +84,7 @@ def test_workers_share_the_port_and_all_drain(project: Any) -> None:
         assert post(address, {"id": f"o-{number}", "total": 1}) == 202
     workers = running.workers()
     assert len(workers) == 2
+    running.ready(workers=2)
     assert running.stop() == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     rows = {row["name"]: row for row in project.json("queues")}
@@ -92,7 +111,7 @@ def test_a_killed_worker_is_begun_again_and_the_others_serve_on(project: Any) ->
 
 def test_workers_drain_when_their_supervisor_is_killed(project: Any) -> None:
     running = project.start("run", "--port", "0", "--workers", "2")
-    post(running.address(), {"id": "a", "total": 1})
+    running.until("running")
     workers = running.workers()
     running.process.kill()
     running.until("the supervisor is gone")
@@ -124,9 +143,10 @@ def test_a_taken_port_is_told_in_one_line(project: Any, workers: str) -> None:
 
 
 def test_only_runs_what_it_names(project: Any) -> None:
-    running = project.start("run", "--only", "queue:*", "--log-level", "debug")
-    running.process.send_signal(signal.SIGTERM)
-    assert running.wait() in {0, -signal.SIGTERM}
+    running = project.start("run", "--only", "queue:*")
+    told = running.until("running")
+    assert told.rstrip().endswith("running queue:orders, queue:order-accepted/mail")
+    assert running.stop() == 0
     assert not any("listening" in line for line in running.lines)
     wrong = project.start("run", "--only", "queue:ordres")
     assert wrong.wait() == 1

@@ -1,6 +1,7 @@
 """Everything that runs in one process of an App, from its start to its drain."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
@@ -15,6 +16,8 @@ from isthmus.handling.housekeeping import Housekeeping
 from isthmus.handling.outbox import Relay, needs_outbox
 
 __all__ = ["Runtime"]
+
+_log = logging.getLogger("isthmus.runtime")
 
 LEAST = 1.0
 """Seconds that those who keep the house get at least, however long the others took."""
@@ -69,6 +72,8 @@ class Runtime:
         try:
             await asyncio.sleep(0)
             self.ready.set()
+            names = ", ".join(worker.name for worker in self._serving)
+            _log.info("running %s", names or "nothing: this App declares no worker")
             await self._stop.wait()
             await self._drain(crews)
         finally:
