@@ -218,7 +218,8 @@ class _Session:
         self._aside = list(suspects)
         await self._pool.idle()
         while self._aside and not self._ended:
-            await self._suspects.alone(self._aside.pop())
+            async with self._host.solitude:
+                await self._suspects.alone(self._aside.pop())
         back, self._aside = self._aside, []
         await self._give_back(back)
 

@@ -5,6 +5,7 @@ handler: rows, outbox, inbox, dead letters. Mostly they are one. Where their
 scopes differ, the portable layer goes through the outbox and the inbox.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,6 +39,9 @@ class Host:
         self.settings, self.clock, self.signals, self.draw = settings, clock, signals, draw
         self.threads = Threads()
         """Where `def` handlers run."""
+        self.solitude = asyncio.Lock()
+        """Held while a suspect is tried: only one at a time in a process, or its death would
+        count against several."""
         self.resources: Mapping[Any, Any] = {}
         """What is given to handlers, by its type; opened with the Host."""
 
