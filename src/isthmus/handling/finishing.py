@@ -30,8 +30,9 @@ class Finishing:
         self._host, self._of, self._inbox, self._receiver = host, of, inbox, receiver
         self._settled = settled
         self._one = host.one_scope
-        self._handled = Gathering(self._finish)
-        self._noted = Gathering(self._acknowledge)
+        most = host.queue.capabilities.max_batch
+        self._handled = Gathering(self._finish, most=most)
+        self._noted = Gathering(self._acknowledge, most=most)
 
     def handled(self, deliveries: Sequence[Delivery]) -> None:
         """Note and acknowledge these in the next shared commit."""

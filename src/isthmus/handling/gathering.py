@@ -1,6 +1,7 @@
-"""What is given in one turn of the loop, done together."""
+"""What comes while something is done, done together after it."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import chain
 from typing import Any, Generic, TypeVar
@@ -11,16 +12,20 @@ T = TypeVar("T")
 
 
 class Gathering(Generic[T]):
-    """Collects items, and has all of one turn worked on in one go."""
+    """Collects items as long as it works on those before them, then has all worked on in
+    one go: the longer a go takes, the more share the next one. At most `most` items to a go;
+    if there are more, several run beside each other."""
 
-    def __init__(self, work: Callable[[list[T]], Coroutine[Any, Any, None]]) -> None:
-        self._work = work
+    def __init__(
+        self, work: Callable[[list[T]], Coroutine[Any, Any, None]], *, most: int = sys.maxsize
+    ) -> None:
+        self._work, self._most = work, most
         self._new: list[T] = []
         self._tasks: dict[asyncio.Task[None], list[T]] = {}
 
     def add(self, items: Sequence[T]) -> None:
-        """Have `items` worked on once this turn of the loop is over."""
-        if not self._new:
+        """Have `items` worked on, once this turn of the loop is over at the earliest."""
+        if not (self._new or self._tasks):
             asyncio.get_running_loop().call_soon(self._begin)
         self._new += items
 
@@ -34,13 +39,20 @@ class Gathering(Generic[T]):
 
     async def done(self) -> None:
         """Wait until everything added so far is done."""
-        self._begin()
-        while self._tasks:
+        while self._new or self._tasks:
+            if not self._tasks:
+                self._begin()
             await asyncio.wait(list(self._tasks))
 
     def _begin(self) -> None:
-        if items := self._new:
-            self._new = []
-            task = asyncio.create_task(self._work(items))
-            self._tasks[task] = items
-            task.add_done_callback(self._tasks.pop)
+        items, self._new = self._new, []
+        for start in range(0, len(items), self._most):
+            part = items[start : start + self._most]
+            task = asyncio.create_task(self._work(part))
+            self._tasks[task] = part
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not self._tasks:
+            self._begin()

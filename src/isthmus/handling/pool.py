@@ -12,6 +12,9 @@ __all__ = ["Pool", "Slot"]
 
 T = TypeVar("T")
 
+QUANTUM = 64
+"""Pieces of work that are done in one turn of the loop, if they need not wait."""
+
 
 class Slot(Generic[T]):
     """A task that handles one batch after the other."""
@@ -50,6 +53,9 @@ class Slot(Generic[T]):
 class Pool(Generic[T]):
     """What is ready, deliveries mostly, and the slots that take it, opened as they are needed.
 
+    One slot is enough for work that never waits. The others are woken once it is found to
+    wait; until then it gives way, after QUANTUM pieces, to whatever else the loop has to do.
+
     `taken` is called whenever a slot has taken something and no more than `low` are left.
     """
 
@@ -69,6 +75,8 @@ class Pool(Generic[T]):
         self._idle: deque[asyncio.Future[None]] = deque()
         self.slots: list[Slot[T]] = []
         self.low = 0
+        self._served = 0
+        self._looking = False
         self.offered = asyncio.Event()
         """Set by every offer; whoever waits for one clears it."""
         self._closed = False
@@ -85,11 +93,9 @@ class Pool(Generic[T]):
         """Have `batch` handled, by idle slots, or new ones up to the concurrency."""
         self._ready += batch
         self.offered.set()
-        wanted = min(len(batch), self._concurrency)
-        while wanted > 0 and self._idle:
-            wanted -= self._wake()
-        for _ in range(min(wanted, self._concurrency - len(self.slots))):
-            self._open_slot()
+        self._begin(min(1, len(batch)))
+        if len(batch) > 1 and not self._looking:
+            self._look_next_turn()
 
     def discard(self, is_gone: Callable[[T], bool]) -> Sequence[T]:
         """Forget what is ready and `is_gone`, as it is another's now; return it."""
@@ -128,6 +134,25 @@ class Pool(Generic[T]):
 
     _on_idle: "asyncio.Future[None] | None" = None
 
+    def _begin(self, wanted: int) -> None:
+        """Have so many slots look for work, those that are idle or new ones."""
+        while wanted > 0 and self._idle:
+            wanted -= self._wake()
+        for _ in range(min(wanted, self._concurrency - len(self.slots))):
+            self._open_slot()
+
+    def _look_next_turn(self) -> None:
+        self._looking = True
+        asyncio.get_running_loop().call_soon(self._look, self._served)
+
+    def _look(self, served: int) -> None:
+        """Wake the slots that are needed, unless one is quick enough."""
+        self._looking = False
+        if self._ready and self._served - served >= QUANTUM:
+            self._look_next_turn()
+        else:
+            self._begin(len(self._ready))
+
     def _open_slot(self) -> None:
         slot: Slot[T] = Slot()
         slot.task = asyncio.create_task(self._run(slot))
@@ -147,6 +172,9 @@ class Pool(Generic[T]):
                 self._taken()
             if batch:
                 await slot.serve(batch, self._work)
+                self._served += 1
+                if self._served % QUANTUM == 0:
+                    await asyncio.sleep(0)
 
     async def _more(self) -> bool:
         """Wait until something is ready; return False at the end."""
