@@ -61,9 +61,7 @@ class Desk:
         log = self.ledger
         if not log.able.versioned:
             pytest.skip("capability: versioned")
-        other = Ledger(
-            log.engine, clock=log.clock, opening=log.opening, tick=log.tick, patience=log.patience
-        )
+        other = log.beside(log.engine)
         await other.declare_versioned()
         return other
 

@@ -241,16 +241,17 @@ class KeepingTests(QueueTests):
         await orders.send("old")
         await orders.elapse(6)
         await orders.send("young")
-        assert await orders.maintain() == 0
+        assert orders.went(await orders.maintain(), 0)
         await orders.elapse(6)
-        assert await orders.maintain() == 1
+        assert orders.went(await orders.maintain(), 1)
         assert bodies(await (await orders.taker()).take_all()) == ["young"]
 
     async def test_retention_counts_from_sending_whatever_the_delay(self, orders: Orders) -> None:
         await declare_bounded(orders, retention=10 * orders.tick)
         await orders.send_later("a", delay=100)
         await orders.elapse(12)
-        assert await orders.maintain() == 1
+        assert orders.went(await orders.maintain(), 1)
+        assert not await orders.browse()
 
     async def test_retention_leaves_the_held(self, orders: Orders) -> None:
         await declare_bounded(orders, retention=10 * orders.tick)
@@ -258,22 +259,23 @@ class KeepingTests(QueueTests):
         taker = await orders.taker(limit=1, lease=100)
         held = await taker.one()
         await orders.elapse(12)
-        assert await orders.maintain() == 1
+        assert orders.went(await orders.maintain(), 1)
+        assert bodies(await orders.browse()) == ["held"]
         await taker.ack(held)
 
     async def test_max_length_lets_the_oldest_go(self, orders: Orders) -> None:
         await declare_bounded(orders, max_length=2)
         await orders.send("a", "b")
-        assert await orders.maintain() == 0
+        assert orders.went(await orders.maintain(), 0)
         await orders.send("c", "d")
-        assert await orders.maintain() == 2
+        assert orders.went(await orders.maintain(), 2)
         assert bodies(await (await orders.taker()).take_all()) == ["c", "d"]
 
     async def test_max_length_counts_the_delayed(self, orders: Orders) -> None:
         await declare_bounded(orders, max_length=2)
         await orders.send("a")
         await orders.send_later("b", "c", delay=10)
-        assert await orders.maintain() == 1
+        assert orders.went(await orders.maintain(), 1)
         await orders.elapse(10)
         assert bodies(await (await orders.taker()).take_all()) == ["b", "c"]
 
@@ -282,7 +284,7 @@ class KeepingTests(QueueTests):
         await orders.send("a", "b", "c")
         taker = await orders.taker(lease=100)
         held = await taker.take(3)
-        assert await orders.maintain() == 0
+        assert orders.went(await orders.maintain(), 0)
         await taker.ack(*held)
 
     async def test_limits_can_be_changed_and_lifted(self, orders: Orders) -> None:
@@ -290,17 +292,17 @@ class KeepingTests(QueueTests):
         await orders.declare(max_length=2)
         await orders.send("a", "b", "c")
         await orders.elapse(20)
-        assert await orders.maintain() == 1
+        assert orders.went(await orders.maintain(), 1)
         await orders.declare()
         await orders.send("d", "e")
-        assert await orders.maintain() == 0
+        assert orders.went(await orders.maintain(), 0)
         assert bodies(await (await orders.taker()).take_all()) == ["b", "c", "d", "e"]
 
     async def test_limits_are_for_one_subscription(self, orders: Orders) -> None:
         await declare_bounded(orders, max_length=1)
         await orders.declare("shipping")
         await orders.send("a", "b")
-        assert await orders.maintain() == 1
+        assert orders.went(await orders.maintain(), 1)
         assert bodies(await (await orders.taker("shipping")).take_all()) == ["a", "b"]
 
     # --- other openings

@@ -138,8 +138,8 @@ class CallTests(DeskTests):
         taker, delivery = await desk.held()
         async with desk.begin() as tx:
             (sent,) = await desk.orders.send("sent", tx=tx)
-            await taker.nack(delivery, delay=1000, tx=tx)
+            await taker.nack(delivery, delay=10, tx=tx)
             await desk.orders.remove(sent, delivery.message, tx=tx)
             await desk.orders.send("kept", tx=tx)
-        await desk.orders.elapse(1000)
+        await desk.orders.elapse(10)
         assert bodies(await taker.take_all()) == ["kept"]
