@@ -13,7 +13,7 @@ from isthmus.connect import connect
 from isthmus.contracts import LogEngine, QueueEngine, StoreEngine
 from isthmus.engines.sqlite import SqliteEngine
 from isthmus.engines.sqlite.address import Address
-from isthmus.engines.sqlite.database import Database
+from isthmus.engines.sqlite.database.database import Database
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS paid (id INTEGER PRIMARY KEY, total INTEGER NOT NULL);

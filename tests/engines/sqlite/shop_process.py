@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isthmus.clock import SystemClock
 from isthmus.engines.sqlite.address import Address
-from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.database.database import Connection, Database
 
 TABLES = ["CREATE TABLE IF NOT EXISTS paid (id INTEGER PRIMARY KEY, total INTEGER NOT NULL)"]
 

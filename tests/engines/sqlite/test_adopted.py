@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.errors import (
     ConfigError,
     ConflictError,

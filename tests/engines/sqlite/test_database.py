@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isthmus.clock import ManualClock
-from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.errors import ConfigError, ConflictError, UnavailableError
 
 Rows = Callable[[str], list[Any]]

@@ -15,7 +15,7 @@ import pytest
 from isthmus.clock import SystemClock
 from isthmus.connect import connect
 from isthmus.engines.sqlite.address import Address
-from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.errors import (
     ConfigError,
     CorruptedError,

@@ -7,8 +7,8 @@ import pytest
 
 from isthmus.clock import ManualClock
 from isthmus.contracts import LogEngine, Member
-from isthmus.engines.sqlite.groups import share_of
-from isthmus.engines.sqlite.member import SqliteMember
+from isthmus.engines.sqlite.records.groups import share_of
+from isthmus.engines.sqlite.records.member import SqliteMember
 from isthmus.message import Message
 
 

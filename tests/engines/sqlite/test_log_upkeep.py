@@ -28,7 +28,7 @@ async def maintain(log: LogEngine) -> int:
 @pytest.fixture(params=[1, 3, 1000])
 def step(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many records one commit of upkeep looks at."""
-    monkeypatch.setattr("isthmus.engines.sqlite.upkeep.STEP", request.param)
+    monkeypatch.setattr("isthmus.engines.sqlite.records.upkeep.STEP", request.param)
     return request.param
 
 

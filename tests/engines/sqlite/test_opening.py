@@ -10,8 +10,8 @@ import pytest
 from isthmus.clock import SystemClock
 from isthmus.connect import connect
 from isthmus.engines.sqlite.address import Address
-from isthmus.engines.sqlite.database import Database
-from isthmus.engines.sqlite.schema import VERSION, statements
+from isthmus.engines.sqlite.database.database import Database
+from isthmus.engines.sqlite.database.schema import VERSION, statements
 from isthmus.errors import ConfigError, CorruptedError, LockedError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.database.database import Connection, Database
 
 Rows = Callable[[str], list[Any]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -48,7 +48,7 @@ async def paid(database: Database) -> tuple[list[Any], float]:
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """No looking for strangers: only letters wake."""
-    monkeypatch.setattr("isthmus.engines.sqlite.watch._EVERY", 3600.0)
+    monkeypatch.setattr("isthmus.engines.sqlite.processes.watch._EVERY", 3600.0)
 
 
 @pytest.mark.usefixtures("deaf")
@@ -115,7 +115,7 @@ async def test_a_box_is_for_its_user_only_and_goes_with_its_process(
 
 
 async def test_letters_reach_a_folder_with_a_long_name(tmp_path: Path) -> None:
-    from isthmus.engines.sqlite.post import Post
+    from isthmus.engines.sqlite.processes.post import Post
 
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
@@ -129,7 +129,7 @@ async def test_letters_reach_a_folder_with_a_long_name(tmp_path: Path) -> None:
 
 
 async def test_a_letter_too_long_wakes_everybody(tmp_path: Path) -> None:
-    from isthmus.engines.sqlite.post import Post
+    from isthmus.engines.sqlite.processes.post import Post
 
     here, there = Post(tmp_path / "shop.db"), Post(tmp_path / "shop.db")
     arrived: asyncio.Future[set[str]] = asyncio.get_running_loop().create_future()
@@ -172,8 +172,8 @@ async def test_a_killed_process_keeps_what_it_acknowledged_and_no_halves(
 async def test_the_log_does_not_grow_without_end(
     opening: Any, rows: Rows, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isthmus.engines.sqlite.checkpoints.BOUND", 1024 * 1024)
-    monkeypatch.setattr("isthmus.engines.sqlite.checkpoints.GROWTH", 256 * 1024)
+    monkeypatch.setattr("isthmus.engines.sqlite.database.checkpoints.BOUND", 1024 * 1024)
+    monkeypatch.setattr("isthmus.engines.sqlite.database.checkpoints.GROWTH", 256 * 1024)
     database = await opening()
     await database.write(lambda at: at.execute("CREATE TABLE box (body BLOB)").rowcount)
     body = b"x" * 100_000

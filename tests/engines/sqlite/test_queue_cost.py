@@ -9,15 +9,15 @@ import pytest
 from isthmus.clock import ManualClock
 from isthmus.contracts import Ack, Nack, Outcome
 from isthmus.engines.sqlite import log, queue, store
-from isthmus.engines.sqlite.claims import Claim, Claimed
-from isthmus.engines.sqlite.connection import OwnConnection, Work
-from isthmus.engines.sqlite.held import Held
-from isthmus.engines.sqlite.leases import Receipt
-from isthmus.engines.sqlite.schema import prepare
-from isthmus.engines.sqlite.sends import Send
-from isthmus.engines.sqlite.sends import store as store_all
-from isthmus.engines.sqlite.settlement import Settlement, settle
-from isthmus.engines.sqlite.survey import count
+from isthmus.engines.sqlite.database.connection import OwnConnection, Work
+from isthmus.engines.sqlite.database.schema import prepare
+from isthmus.engines.sqlite.lanes.claims import Claim, Claimed
+from isthmus.engines.sqlite.lanes.held import Held
+from isthmus.engines.sqlite.lanes.leases import Receipt
+from isthmus.engines.sqlite.lanes.sends import Send
+from isthmus.engines.sqlite.lanes.sends import store as store_all
+from isthmus.engines.sqlite.lanes.settlement import Settlement, settle
+from isthmus.engines.sqlite.lanes.survey import count
 from isthmus.message import Message
 
 T = TypeVar("T")

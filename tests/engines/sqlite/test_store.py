@@ -11,7 +11,7 @@ import pytest_asyncio
 from isthmus.clock import ManualClock
 from isthmus.contracts import Entry, Put
 from isthmus.engines.sqlite.address import Address
-from isthmus.engines.sqlite.database import Database
+from isthmus.engines.sqlite.database.database import Database
 from isthmus.engines.sqlite.store import BOUND, TABLES, SqliteStore
 from isthmus.errors import ConfigError, ConflictError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.engines.sqlite.database import Connection, Database
+from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.errors import ConfigError, ConflictError, LeaseLostError, StatementError
 
 Rows = Callable[[str], list[Any]]
@@ -367,7 +367,7 @@ async def test_a_cancelled_statement_is_no_part_of_it(
 async def test_a_slow_read_holds_up_no_other_transaction(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("isthmus.engines.sqlite.reader._LONG", 0.0)
+    monkeypatch.setattr("isthmus.engines.sqlite.database.reader._LONG", 0.0)
     started, gate = threading.Event(), threading.Event()
 
     def slow(_: Connection) -> None:

@@ -5,12 +5,12 @@ from math import inf
 from typing import Any
 
 from isthmus.contracts import Edge, LogCapabilities, LogEngine, Member, Record, Tx, Versions
-from isthmus.engines.sqlite import groups, records
-from isthmus.engines.sqlite.database import Connection, Database
-from isthmus.engines.sqlite.groups import Group
+from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.engines.sqlite.limits import MAX_BATCH, MAX_BODY, require_fitting
-from isthmus.engines.sqlite.member import SqliteMember, new_name
-from isthmus.engines.sqlite.records import (
+from isthmus.engines.sqlite.records import groups, records
+from isthmus.engines.sqlite.records.groups import Group
+from isthmus.engines.sqlite.records.member import SqliteMember, new_name
+from isthmus.engines.sqlite.records.records import (
     Append,
     Shape,
     append,
@@ -21,7 +21,7 @@ from isthmus.engines.sqlite.records import (
     part_of,
     record_of,
 )
-from isthmus.engines.sqlite.upkeep import Upkeep
+from isthmus.engines.sqlite.records.upkeep import Upkeep
 from isthmus.errors import ConfigError, NotFoundError
 from isthmus.message import Message
 

@@ -11,14 +11,14 @@ from isthmus.contracts import (
     Tx,
     Waiting,
 )
-from isthmus.engines.sqlite.clearing import Clearing, Removal, find, sent, surplus, sweep
-from isthmus.engines.sqlite.database import Connection, Database
-from isthmus.engines.sqlite.lanes import TABLES, channel_of
+from isthmus.engines.sqlite.database.database import Connection, Database
+from isthmus.engines.sqlite.lanes.clearing import Clearing, Removal, find, sent, surplus, sweep
+from isthmus.engines.sqlite.lanes.lanes import TABLES, channel_of
+from isthmus.engines.sqlite.lanes.moments import Moments
+from isthmus.engines.sqlite.lanes.receiver import SqliteReceiver
+from isthmus.engines.sqlite.lanes.sends import Send, store
+from isthmus.engines.sqlite.lanes.survey import Place, browse, count, oldest
 from isthmus.engines.sqlite.limits import BOUND, MAX_BATCH, MAX_BODY, require_fitting
-from isthmus.engines.sqlite.moments import Moments
-from isthmus.engines.sqlite.receiver import SqliteReceiver
-from isthmus.engines.sqlite.sends import Send, store
-from isthmus.engines.sqlite.survey import Place, browse, count, oldest
 from isthmus.errors import ConfigError, NotFoundError
 from isthmus.message import Message
 

@@ -6,8 +6,8 @@ from math import inf
 import msgspec
 
 from isthmus.contracts import Entry, Put, StoreCapabilities, StoreEngine, Transaction, Tx
-from isthmus.engines.sqlite.database import Connection, Database
-from isthmus.engines.sqlite.rows import find, insert
+from isthmus.engines.sqlite.database.database import Connection, Database
+from isthmus.engines.sqlite.database.rows import find, insert
 from isthmus.errors import ConfigError, ConflictError
 
 __all__ = ["TABLES", "SqliteStore"]

@@ -1,0 +1,238 @@
+"""One file, as the rest of the engine sees it: write, merge, read, wait."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from isthmus.clock import Clock
+from isthmus.contracts import Durability, Tx
+from isthmus.engines.sqlite.address import Address
+from isthmus.engines.sqlite.database.adopted import AdoptedTransaction
+from isthmus.engines.sqlite.database.checkpoints import Checkpoints
+from isthmus.engines.sqlite.database.connection import Connection, OwnConnection, Work, told
+from isthmus.engines.sqlite.database.guest import guest_of
+from isthmus.engines.sqlite.database.job import COMMIT, LOOK, MERGE, STEP, WRITE
+from isthmus.engines.sqlite.database.reader import Reader, Readers
+from isthmus.engines.sqlite.database.schema import prepare
+from isthmus.engines.sqlite.database.script import Answer, Script
+from isthmus.engines.sqlite.database.transaction import ScriptTransaction
+from isthmus.engines.sqlite.database.writer import Writer
+from isthmus.engines.sqlite.processes.home import Home
+from isthmus.engines.sqlite.processes.post import Post
+from isthmus.engines.sqlite.processes.turn import Turn
+from isthmus.engines.sqlite.processes.wakes import Wakes
+from isthmus.engines.sqlite.processes.watch import Watch
+from isthmus.errors import ConfigError, UnavailableError
+
+__all__ = ["Connection", "Database", "Work"]
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+_SHORTEST_WAIT = 0.001
+"""So that a due moment just missed by rounding is not asked for in a circle."""
+
+
+class Database:
+    """The file's door. It belongs to the event loop that first uses it."""
+
+    def __init__(self, address: Address, *, clock: Clock) -> None:
+        self.path, self.clock = address.path, clock
+        self.durability: Durability = address.durability
+        self.scope = f"sqlite:///{address.path}"
+        self._closed = False
+        self._home = Home()
+        self._wakes = Wakes()
+        self._post = Post(address.path)
+        self._watch = Watch(look=self._look, changed=self._wakes.wake_all)
+        self._writer = Writer(
+            _opened(address, busy_timeout=0, writes=True),  # it waits by itself
+            Turn(Path(f"{address.path}.lock")),
+            Checkpoints(address.path, busy_timeout=address.busy_timeout),
+            self._post,
+            home=self._home,
+            address=address,
+            committed=self._woken,
+        )
+        self._reader = self._reading("reader", address)
+        self._fetchers = Readers(lambda name: self._reading(name, address))
+
+    def _reading(self, name: str, address: Address) -> Reader:
+        connection = _opened(address, busy_timeout=address.busy_timeout, writes=False)
+        return Reader(name, connection, home=self._home, path=address.path)
+
+    @classmethod
+    async def open(cls, address: Address, *, clock: Clock, tables: Sequence[str]) -> "Database":
+        """Open the file, creating it and `tables` (SQL) where missing."""
+        await asyncio.to_thread(prepare, address.path, tables, busy_timeout=address.busy_timeout)
+        return cls(address, clock=clock)
+
+    # --- writing and reading
+
+    def write(self, work: Work[T], *, tx: Tx = None, lazy: bool = False) -> Awaitable[T]:
+        """Do `work` in the next commit. If it raises, only it is undone.
+
+        With `tx` it is staged, and None returned at once; its errors come out
+        of the commit. A `lazy` one may be lost with the machine's power: a group
+        of nothing else does not wait for the disk.
+        """
+        if tx is not None:
+            return self._mine(tx).stage(work)
+        future = self._writer.future()
+        self._writer.submit((future, WRITE, work, None, lazy))
+        return future
+
+    def merge(
+        self,
+        work: Callable[[Connection, list[Item]], Sequence[Done | BaseException]],
+        item: Item,
+        *,
+        tx: Tx = None,
+        lazy: bool = False,
+    ) -> Awaitable[Done]:
+        """Like `write`, but all items for `work` in a group become one call of it.
+
+        It answers each; an exception in an answer is raised for that item, of
+        which nothing may have been written. If it raises, each is done alone.
+        """
+        if tx is not None:
+            return self._mine(tx).stage_merged(work, item)
+        future = self._writer.future()
+        self._writer.submit((future, MERGE, work, item, lazy))
+        return future
+
+    def read(self, work: Work[T], *, tx: Tx = None) -> Awaitable[T]:
+        """Do `work`, which only reads, on the last commit. With `tx` it sees what
+        that did by SQL, and must be answered the same when it commits."""
+        if tx is not None:
+            return self._mine(tx).ask(work, reads=True, ours=True)
+        future = self._reader.future()
+        self._reader.submit((future, work))
+        return future
+
+    # --- transactions
+
+    def begin(self, *, attempt: int = 1) -> ScriptTransaction:
+        self.require_open()
+        return ScriptTransaction(self, patient=attempt > _UNLUCKY)
+
+    def adopt(self, connection: object) -> AdoptedTransaction:
+        self.require_open()
+        guest = guest_of(connection, self.path)
+        return AdoptedTransaction(guest, path=self.path, scope=self.scope, committed=self._adopted)
+
+    def then(self, tx: Tx, call: Callable[[], None]) -> bool:
+        """Call once `tx` has committed; return False if nobody here will know when it has."""
+        if not isinstance(tx, ScriptTransaction):
+            return False
+        tx.then(call)
+        return True
+
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+        if reads and not script.wrote and not script.patient:
+            script.reader = reader = script.reader or self._fetchers.pick()
+            future = reader.future()
+            reader.submit((future, partial(script.look, work=work)))
+        else:
+            future = self._writer.future()
+            self._writer.submit((future, STEP, script, work, True))
+        return future
+
+    def commit(self, script: Script) -> Awaitable[None]:
+        future = self._writer.future()
+        self._writer.submit((future, COMMIT, script, None, False))
+        return future
+
+    def forget(self, script: Script) -> None:
+        if script.patient:
+            self._writer.kick()
+
+    def require_open(self) -> None:
+        if self._closed:
+            raise self._refusal()
+
+    def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
+        if isinstance(tx, ScriptTransaction | AdoptedTransaction) and tx.scope == self.scope:
+            return tx
+        raise ConfigError(
+            f"the transaction has the scope {getattr(tx, 'scope', tx)!r}, this has {self.scope!r}; "
+            "only what lies in one database shares a transaction"
+        )
+
+    # --- waiting
+
+    async def until(
+        self, probe: Callable[[], Awaitable[tuple[T, float]]], *, channel: str, wait: float
+    ) -> T:
+        """Ask `probe` for (found, next due moment) until it found something, or
+        `wait` is over; again whenever `channel` is woken, or it is due."""
+        end = self.clock.now() + wait
+        asked_at, event = self.clock.now(), self._wakes.on(channel)
+        found, due = await probe()
+        now = self.clock.now()
+        if found or now >= end:
+            return found
+        with self._watching():
+            while not (found or now >= end):
+                self.require_open()
+                if not asked_at < due <= now:  # else its moment came while `probe` looked
+                    await self.clock.wait(event, max(_SHORTEST_WAIT, min(end, due) - now))
+                asked_at, event = self.clock.now(), self._wakes.on(channel)
+                found, due = await probe()
+                now = self.clock.now()
+        return found
+
+    def wake(self, channel: str) -> None:
+        """Let who waits on `channel` in this process look again."""
+        self._wakes.wake(channel)
+
+    def _watching(self) -> Watch:
+        if not self._post.opened:
+            self._post.open_box(asyncio.get_running_loop(), self._woken)
+        return self._watch
+
+    def _look(self) -> asyncio.Future[Any]:
+        future = self._writer.future()
+        self._writer.submit((future, LOOK, None, None, True))
+        return future
+
+    def _woken(self, channels: Iterable[str]) -> None:
+        for channel in channels:
+            if channel:
+                self._wakes.wake(channel)
+            else:
+                self._wakes.wake_all()
+
+    def _adopted(self, channels: set[str]) -> None:
+        self._post.send(channels)
+        self._woken(channels)
+
+    # --- the end
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._watch.close()
+        self._wakes.wake_all()
+        for worker in (self._writer, self._reader, self._fetchers):
+            await worker.aclose(self._refusal())
+        self._post.close()
+
+    def _refusal(self) -> UnavailableError:
+        return UnavailableError(f"{self.path}: the engine is closed")
+
+
+_UNLUCKY = 2
+"""Attempts after which a transaction may hold the writer for a moment."""
+
+
+def _opened(address: Address, *, busy_timeout: float, writes: bool) -> OwnConnection:
+    try:
+        return OwnConnection.open(address.path, busy_timeout=busy_timeout, writes=writes)
+    except sqlite3.Error as error:
+        raise told(error, address.path) from error

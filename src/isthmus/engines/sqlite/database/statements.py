@@ -1,0 +1,117 @@
+"""The user's own SQL, whatever runs it."""
+
+import re
+import sqlite3
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from isthmus.engines.sqlite.database.connection import Connection, Work, refused
+from isthmus.errors import StatementError
+
+__all__ = ["Statements"]
+
+
+class Statements:
+    """Turns statements into Works, and their answers into what the contract says."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
+        """Answer `work`; it `reads` if it changes nothing, `ours` if it may read
+        the tables of the engine, not only the user's."""
+        raise NotImplementedError
+
+    async def execute(self, sql: str, /, **parameters: Any) -> int:
+        require_plain(sql)
+        return await self.ask(
+            lambda at: self._run(at, sql, parameters).rowcount, reads=False, ours=_OURS in sql
+        )
+
+    async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
+        require_plain(sql)
+        kept = [dict(row) for row in rows]
+        if not kept:
+            return 0
+        return await self.ask(
+            lambda at: self._run_many(at, sql, kept).rowcount, reads=False, ours=_OURS in sql
+        )
+
+    async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
+        require_plain(sql)
+        names, rows = await self.ask(
+            lambda at: _table(self._run(at, sql, parameters)),
+            reads=only_reads(sql),
+            ours=_OURS in sql,
+        )
+        return list(map(row_of(names)._make, rows))
+
+    def _run(self, at: Connection, sql: str, parameters: Mapping[str, Any]) -> sqlite3.Cursor:
+        try:
+            return at.execute(sql, parameters)
+        except _REFUSALS as error:
+            raise refused(error, sql, self._path) from error
+
+    def _run_many(
+        self, at: Connection, sql: str, rows: Sequence[Mapping[str, Any]]
+    ) -> sqlite3.Cursor:
+        at.execute("SAVEPOINT many")
+        try:
+            done = at.executemany(sql, rows)
+        except _REFUSALS as error:
+            with suppress(sqlite3.Error):  # no savepoint is left if the file itself refused
+                at.execute("ROLLBACK TO many")
+                at.execute("RELEASE many")
+            raise refused(error, sql, self._path) from error
+        at.execute("RELEASE many")
+        return done
+
+
+_REFUSALS = (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError)
+
+_OURS = "isthmus_"
+_ENDING = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
+_ESCAPING = {"PRAGMA", "ATTACH", "DETACH", "VACUUM"}
+_VERB = re.compile(r"(?:\s|;|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*([A-Za-z]*)", re.DOTALL)
+_CHANGING = re.compile(r"\b(?:insert|update|delete|replace)\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4096)
+def require_plain(sql: str) -> str:
+    """Return the statement's verb.
+
+    Raises:
+        StatementError: It would end the transaction, or reach out of it.
+    """
+    match = _VERB.match(sql)
+    verb = match[1].upper() if match else ""
+    if verb in _ENDING:
+        raise StatementError(
+            f"{verb} cannot run here: the transaction begins, commits and rolls back by itself"
+        )
+    if verb in _ESCAPING:
+        raise StatementError(
+            f"{verb} cannot run in a transaction of isthmus; run it on a connection of your own"
+        )
+    return verb
+
+
+@lru_cache(maxsize=4096)
+def only_reads(sql: str) -> bool:
+    """Whether the statement surely changes nothing."""
+    verb = require_plain(sql)
+    return verb in {"SELECT", "VALUES"} or (verb == "WITH" and not _CHANGING.search(sql))
+
+
+def _table(cursor: sqlite3.Cursor) -> tuple[tuple[str, ...], list[Any]]:
+    return tuple(column[0] for column in cursor.description or ()), cursor.fetchall()
+
+
+@lru_cache(maxsize=1024)
+def row_of(names: tuple[str, ...]) -> Any:
+    """Return the class of named tuples for these columns; odd names become _1, _2 ..."""
+    return namedtuple("Row", names, rename=True)  # type: ignore[reportUntypedNamedTuple]  # noqa: PYI024

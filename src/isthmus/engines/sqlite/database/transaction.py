@@ -1,0 +1,126 @@
+"""A transaction of ours: a script, played by the writer when it must be."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from isthmus.contracts import Transaction
+from isthmus.engines.sqlite.database.connection import Work
+from isthmus.engines.sqlite.database.script import Answer, MergedWork, Script
+from isthmus.engines.sqlite.database.statements import Statements
+from isthmus.errors import ConfigError, StatementError
+
+__all__ = ["Player", "ScriptTransaction"]
+
+
+class Player(Protocol):
+    """Who plays scripts."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def scope(self) -> str: ...
+
+    def require_open(self) -> None:
+        """Raises: UnavailableError: It was closed."""
+
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+        """Play what was answered, and one line more; leave no trace."""
+        ...
+
+    def commit(self, script: Script) -> Awaitable[None]:
+        """Play all of it, do what is staged, and keep it."""
+        ...
+
+    def forget(self, script: Script) -> None:
+        """It ended, and nothing of it is to be kept."""
+
+
+class ScriptTransaction(Statements):
+    """See `isthmus.contracts.store.Transaction` for what, and `Script` for how."""
+
+    def __init__(self, player: Player, *, patient: bool) -> None:
+        super().__init__(player.path)
+        self._player = player
+        self._script = Script(patient=patient)
+        self._then: list[Callable[[], None]] = []
+        self._turn = asyncio.Lock()  # a line at a time, whoever asks
+
+    @property
+    def scope(self) -> str:
+        return self._player.scope
+
+    def stage(self, work: Work[Any]) -> Awaitable[Any]:
+        """Do `work` when this commits."""
+        return self.stage_merged(lambda at, _: [work(at)], None)
+
+    def stage_merged(self, work: MergedWork, item: Any) -> Awaitable[Any]:
+        """Do `item`, together with others', when this commits."""
+        self._open().staged.append((work, item))
+        return _STAGED
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call once this has committed."""
+        self._open()
+        self._then.append(call)
+
+    async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
+        """Answer `work` now, and again, alike, when this commits."""
+        async with self._turn:
+            script = self._open()
+            told = await self._player.ask(script, work, reads=reads)
+            script.lines.append((work, told))
+            script.wrote = script.wrote or not reads
+            script.sees_ours = script.sees_ours or ours
+        result, refusal = told
+        if refusal is not None:
+            raise StatementError(refusal) from refusal.cause
+        return result
+
+    async def commit(self) -> None:
+        async with self._turn:
+            script = self._open()
+            script.ended = True
+        if script.changes:
+            await self._player.commit(script)
+        else:
+            self._player.forget(script)
+        for call in self._then:
+            call()
+
+    async def rollback(self) -> None:
+        self._script.ended = True
+        self._player.forget(self._script)
+
+    def _open(self) -> Script:
+        if self._script.ended:
+            raise ConfigError("the transaction has ended; a task outlived its handler?")
+        self._player.require_open()
+        return self._script
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._script.ended:
+            await (self.commit() if kind is None else self.rollback())
+
+
+class _Staged:
+    """Awaited, it is None at once."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+_STAGED = _Staged()
+
+_: type[Transaction] = ScriptTransaction

@@ -1,0 +1,241 @@
+"""Where the records of logs lie.
+
+A record's id is its partition's number and its offset, `part << 40 | offset`, so
+that a partition is a piece of the one table, in order. Writers commit one after
+the other, so offsets become visible in order too, and no reader passes a gap
+that will be filled.
+
+`version` is NULL for a record that no index needs to find. It is 1, 2, 3 ... in
+versioned logs, and 0 for what compaction has kept as the newest of its key.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from isthmus.clock import Clock
+from isthmus.contracts import Record, Versions, partition_of
+from isthmus.engines.sqlite.database.connection import Connection
+from isthmus.engines.sqlite.database.rows import insert
+from isthmus.engines.sqlite.packing import pack, unpack
+from isthmus.errors import ConflictError
+from isthmus.message import Message
+
+__all__ = [
+    "OFFSETS",
+    "TABLES",
+    "Append",
+    "Shape",
+    "append",
+    "channel_of",
+    "first_since",
+    "history",
+    "page",
+    "part_of",
+    "record_of",
+]
+
+OFFSETS = 40
+"""Bits of an id that are its offset."""
+_LAST = (1 << OFFSETS) - 1
+
+TABLES = """
+CREATE TABLE isthmus_log (
+  log INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  versioned INTEGER NOT NULL,
+  retention REAL,
+  max_bytes INTEGER,
+  compaction INTEGER NOT NULL
+);
+CREATE TABLE isthmus_partition (
+  part INTEGER PRIMARY KEY,
+  log INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  tail INTEGER NOT NULL DEFAULT 0, -- the offset that comes next
+  bytes INTEGER NOT NULL DEFAULT 0, -- of bodies and keys
+  clean INTEGER NOT NULL DEFAULT 0, -- compaction went so far
+  UNIQUE (log, number)
+);
+CREATE TABLE isthmus_record (
+  id INTEGER PRIMARY KEY,
+  at REAL NOT NULL,
+  version INTEGER,
+  message_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  packed BLOB NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX isthmus_record_key ON isthmus_record (id >> 40, key, version)
+  WHERE version IS NOT NULL;
+CREATE INDEX isthmus_record_tombstone ON isthmus_record (id)
+  WHERE version IS NOT NULL AND length(body) = 0;
+CREATE TABLE isthmus_version ( -- of keys whose last records are gone
+  part INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (part, key)
+) WITHOUT ROWID;
+"""
+
+_TAIL = "SELECT tail FROM isthmus_partition WHERE part = ?"
+_ADVANCE = "UPDATE isthmus_partition SET tail = ?, bytes = bytes + ? WHERE part = ?"
+_VERSION = """
+SELECT ifnull(
+  (SELECT max(version) FROM isthmus_record
+    WHERE id >> 40 = ?1 AND key = ?2 AND version IS NOT NULL),
+  ifnull((SELECT version FROM isthmus_version WHERE part = ?1 AND key = ?2), 0))
+"""
+_PAGE = """
+SELECT id, at, ifnull(version, 0), message_id, packed, body FROM isthmus_record
+WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
+"""
+_HISTORY = """
+SELECT id, at, version, message_id, packed, body FROM isthmus_record
+WHERE id >> 40 = ? AND key = ? AND version > ? AND version IS NOT NULL ORDER BY version LIMIT ?
+"""
+_FIRST = "SELECT id, at FROM isthmus_record WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
+
+Row = tuple[int, float, int, str, bytes, bytes]
+"""id, at, version, the message's id, packed, body"""
+
+
+class Shape(NamedTuple):
+    """What of a log never changes."""
+
+    log: int
+    name: str
+    versioned: bool
+    parts: Sequence[int]
+    """The number of each partition's part of the table."""
+
+
+class Append(NamedTuple):
+    """What one call of `append` adds."""
+
+    shape: Shape
+    rows: Sequence[tuple[int, str, str, bytes, bytes]]
+    """part, the message's id, key, packed, body"""
+    expected: Mapping[str, int]
+    clock: Clock
+
+    @classmethod
+    def of(
+        cls, shape: Shape, messages: Sequence[Message], *, expected: Versions, clock: Clock
+    ) -> "Append":
+        rows = [(part_of(shape, m.key), m.id, m.key, pack(m), m.body) for m in messages]
+        return cls(shape, rows, expected or {}, clock)
+
+
+def part_of(shape: Shape, key: str) -> int:
+    return shape.parts[partition_of(key, len(shape.parts))]
+
+
+def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | None]:
+    """Add them together, each whole or, if a version differs, not at all.
+
+    They are appended now, when they commit: moments ascend with the offsets.
+    """
+    versions, places = _Versions(db), _Places(db)
+    rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    answers: list[ConflictError | None] = []
+    for each in appends:
+        answers.append(conflict := versions.conflict(each))
+        if conflict is None:
+            _place(each, versions, places, rows)
+            db.wake(channel_of(each.shape.log))
+    for part, added in rows.items():
+        size = sum(len(key.encode()) + len(body) for *_, key, _, body in added)
+        db.execute(_ADVANCE, (places[part] & _LAST, size, part))
+        insert(db, "isthmus_record", added)
+    return answers
+
+
+class _Places(dict[int, int]):
+    """The id that comes next in each part, looked up once."""
+
+    def __init__(self, db: Connection) -> None:
+        super().__init__()
+        self._db = db
+
+    def __missing__(self, part: int) -> int:
+        (tail,) = self._db.execute(_TAIL, (part,)).fetchone()
+        self[part] = place = (part << OFFSETS) + tail
+        return place
+
+
+class _Versions(dict[tuple[int, str], int]):
+    """The last version of each key, by part and key; looked up once."""
+
+    def __init__(self, db: Connection) -> None:
+        super().__init__()
+        self._db = db
+
+    def __missing__(self, place: tuple[int, str]) -> int:
+        version: int = self._db.execute(_VERSION, place).fetchone()[0]
+        self[place] = version
+        return version
+
+    def conflict(self, append: Append) -> ConflictError | None:
+        """Return why its expectation does not hold."""
+        for key, version in append.expected.items():
+            if (actual := self[part_of(append.shape, key), key]) != version:
+                subject = f"{append.shape.name}/{key}"
+                return ConflictError(
+                    f"{subject} is at version {actual}, not at {version} as expected",
+                    subject=subject,
+                )
+        return None
+
+
+def _place(
+    append: Append,
+    versions: _Versions,
+    places: _Places,
+    rows: Mapping[int, list[tuple[Any, ...]]],
+) -> None:
+    """Give each row its id and version, and put it with the others of its partition."""
+    at, version = append.clock.now(), None
+    for part, name, key, packed, body in append.rows:
+        if append.shape.versioned:
+            version = versions[part, key] = versions[part, key] + 1
+        id_ = places[part]
+        places[part] = id_ + 1
+        rows[part].append((id_, at, version, name, key, packed, body))
+
+
+def page(db: Connection, part: int, *, offset: int, limit: int) -> list[Row]:
+    first = part << OFFSETS
+    return db.execute(_PAGE, (first + max(0, offset), first + _LAST, limit)).fetchall()
+
+
+def history(db: Connection, part: int, key: str, *, after: int, limit: int) -> list[Row]:
+    return db.execute(_HISTORY, (part, key, after, limit)).fetchall()
+
+
+def record_of(row: Row, number: int) -> Record:
+    """Return the record of partition `number` that lies in this row."""
+    id_, at, version, name, packed, body = row
+    return Record(unpack(name, body, packed), number, id_ & _LAST, at, version)
+
+
+def first_since(db: Connection, part: int, tail: int, moment: float) -> int:
+    """Return the offset of the first record at `moment` or later; `tail` if there is none.
+
+    Records lie in the order of their moments, unless the clock went back.
+    """
+    low, high = part << OFFSETS, (part << OFFSETS) + tail
+    while low < high:
+        middle = (low + high) // 2
+        found = db.execute(_FIRST, (middle, high)).fetchone()
+        if found is None or found[1] >= moment:
+            high = middle
+        else:
+            low = found[0] + 1
+    found = db.execute(_FIRST, (low, (part << OFFSETS) + tail)).fetchone()
+    return found[0] & _LAST if found else tail
+
+
+def channel_of(log: int) -> str:
+    """Return what readers of a log, and members of its groups, listen to."""
+    return f"log:{log}"
