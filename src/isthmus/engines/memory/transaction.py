@@ -62,9 +62,10 @@ class MemoryTransaction:
     async def commit(self) -> None:
         self.require_open()
         self._ended = True
-        for check in self._checks:
-            check()
-        self._apply()
+        if self._steps:  # what only read was true when it read
+            for check in self._checks:
+                check()
+            self._apply()
 
     def _apply(self) -> None:
         done: list[Undo] = []
