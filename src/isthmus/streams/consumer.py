@@ -48,8 +48,8 @@ class GroupConsumer:
         self._draining = False  # an App may be run again
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._parked.run(beside_the_rows(host)))
                 both.create_task(self._read(host))
+                await self._parked.run(beside_the_rows(host))  # begun before any drain of it
         except ExceptionGroup as several:
             raise several.exceptions[0] from several
 
