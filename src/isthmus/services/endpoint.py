@@ -17,7 +17,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.dependencies import depends, header
 from isthmus.handling.host import Host
 from isthmus.handling.inject import Call, Plan, Source
-from isthmus.handling.middleware import wrapped
+from isthmus.handling.middleware import Middleware, wrapped
 from isthmus.handling.signature import Parameter, Signature
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
@@ -65,6 +65,7 @@ class Endpoint:
         self.signature = Signature(function)
         self.parameters = Parameters(method, names, declared.root.resources)
         self._declared, self._works = declared, False
+        self._middleware: Sequence[Middleware] = ()
         offers = [self.parameters.offer, _request, header, self._transaction, given.host]
         offers.append(given.resource)
         offers = [depends(offers, possible=POSSIBLE), *offers]
@@ -76,6 +77,7 @@ class Endpoint:
     def bind(self, host: Host) -> None:
         """Raises ConfigError if the Host lacks a resource that is asked for."""
         self._plan.require(host)
+        self._middleware = self._declared.root.middleware
 
     async def respond(self, request: Request, host: Host) -> Response:
         """Answer `request`; what it wrote is committed when this returns.
@@ -98,14 +100,14 @@ class Endpoint:
 
     async def _wrapped(self, request: Request, host: Host, values: Values) -> Response:
         """Call the function inside the App's middleware, if it has any."""
-        if not (middleware := self._declared.root.middleware):
+        if not self._middleware:
             return await self._call(request, host, values)
         responses: list[Response] = []
 
         async def invoke(_: Sequence[Message]) -> None:
             responses.append(await self._call(request, host, values))
 
-        await wrapped(invoke, middleware, self.signature.title)(())
+        await wrapped(invoke, self._middleware, self.signature.title)(())
         if not responses:
             raise Problem(403, "a guard of this service let the request not pass")
         return responses[-1]

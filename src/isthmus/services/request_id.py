@@ -1,7 +1,6 @@
 """Every request has an id: the client's, or one of ours; it is in the answer and in logs."""
 
 import re
-from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,12 +10,12 @@ from isthmus.message import TRACEPARENT, TRACESTATE, new_id
 
 __all__ = ["HEADER", "Identified", "request_id"]
 
-HEADER = "x-request-id"
+HEADER = b"x-request-id"
 request_id: ContextVar[str] = ContextVar("isthmus-request-id", default="")
 """The id of the request that is served here; "" outside of one."""
 
 _SANE = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
-_CARRIED = (TRACEPARENT, TRACESTATE)
+_WANTED = frozenset({HEADER, TRACEPARENT.encode(), TRACESTATE.encode()})
 
 
 class Identified:
@@ -28,17 +27,12 @@ class Identified:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
-        told = _told(scope["headers"], {HEADER, *_CARRIED})
-        given = told.get(HEADER, "")
+        told = {name: value for name, value in scope["headers"] if name in _WANTED}
+        given = told.pop(HEADER, b"").decode("latin-1")
         chosen = given if _SANE.fullmatch(given) else new_id()
         request_id.set(chosen)
-        trace.set({name: told[name] for name in _CARRIED if name in told})
-        await self._app(scope, receive, _naming(send, (HEADER.encode(), chosen.encode())))
-
-
-def _told(headers: Iterable[tuple[bytes, bytes]], wanted: set[str]) -> Mapping[str, str]:
-    decoded = ((name.decode("latin-1"), value) for name, value in headers)
-    return {name: value.decode("latin-1") for name, value in decoded if name in wanted}
+        trace.set({name.decode(): value.decode("latin-1") for name, value in told.items()})
+        await self._app(scope, receive, _naming(send, (HEADER, chosen.encode())))
 
 
 def _naming(send: Send, header: tuple[bytes, bytes]) -> Send:

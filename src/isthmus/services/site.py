@@ -1,6 +1,6 @@
 """All that an App serves over HTTP, as one ASGI application."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -48,18 +48,18 @@ class Site:
 
     def _application(self, host: Host, health: Health) -> ASGIApp:
         at: list[BaseRoute] = []
-        for path, routes in (_health(health) | self._routes).items():
+        for path, routes in self._routes.items():
             at.append(RouteAt(path, Methods(host, routes.values())))
         at += [MountAt(path, mount) for path, mount in self._mounts.items()]
+        at += [RouteAt(route.path, Methods(host, [route])) for route in _health(health)]
         return Identified(Failures(Router(at, default=_nothing_here)))
 
 
-def _health(health: Health) -> dict[str, dict[str, Route]]:
-    """The two paths that every site has, unless the App has its own."""
+def _health(health: Health) -> Sequence[Route]:
+    """The two paths that every site has, unless the App has its own: those come first."""
     own = Declarations("health")
     get = partial(Route, "GET", status=None, body_limit=LIMIT, declared=own)
-    paths = {"/healthz": health.live, "/readyz": health.ready}
-    return {path: {"GET": get(path, function)} for path, function in paths.items()}
+    return get("/healthz", health.live), get("/readyz", health.ready)
 
 
 async def _nothing_here(scope: Scope, *_: object) -> None:
