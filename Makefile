@@ -33,8 +33,8 @@ setup: $(READY)/isthmus $(READY)/check  ## Make .venv with isthmus and every too
 test: $(READY)/isthmus  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
 	@$(PY) -m pytest -q --ignore=tests/docs $(T)
 
-torture: $(READY)/isthmus  ## Run only the tests that kill real processes
-	@$(PY) -m pytest -q -m torture -s $(T)
+torture: $(READY)/isthmus  ## Run only the tests that kill real processes, at length (ORDEAL=5)
+	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)
 
 faults: $(READY)/isthmus  ## Plant faults in the sqlite engine, and see that the tests catch them; T="lease" narrows
 	@$(PY) tools/mutate_sqlite.py $(T)

@@ -5,9 +5,11 @@
 * `queue_model`, `log_model`, `store_model`: the same random calls on an engine
   and on memory, answer by answer.
 * `Chaotic`, `Chaos`: an engine that drops, delays, repeats and fails by script.
+* `Torture`: real processes that are killed, frozen and begun anew; a `Recorder` of
+  what they told, and a `Reckoning` of what became of it.
 
 The test classes need pytest, the models hypothesis too: `pip install
-'isthmus[testing]'`. Chaos needs nothing.
+'isthmus[testing]'`. Chaos and torture need nothing.
 """
 
 import importlib
@@ -15,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from isthmus.testing.chaos import Chaos, Chaotic, Fault
+from isthmus.testing.torture import Place, Reckoning, Recorder, Torture, Witness
 
 if TYPE_CHECKING:
     from isthmus.testing.conformance import (
@@ -37,9 +40,14 @@ __all__ = [
     "LogConformance",
     "OpenEmpty",
     "Opening",
+    "Place",
     "QueueConformance",
+    "Reckoning",
+    "Recorder",
     "StoreConformance",
+    "Torture",
     "TransactionConformance",
+    "Witness",
     "log_model",
     "queue_model",
     "store_model",

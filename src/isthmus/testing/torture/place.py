@@ -33,7 +33,7 @@ class Seat:
         self.name, self.ends, self.log = f"{place.name}-{number}", place.ends, log
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
-        self._leaving = False
+        self._leaving = self._killed = False
         self.begun = 0
         """How many processes sat here."""
         self.exits: list[int] = []
@@ -50,15 +50,17 @@ class Seat:
 
     @property
     def pid(self) -> int:
-        """Of the process that runs here; 0 if none does."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else 0
+        """Of the process that runs here; 0 if none does, or it was killed."""
+        if self._process is None or self._process.returncode is not None or self._killed:
+            return 0
+        return self._process.pid
 
     def send(self, number: signal.Signals) -> int:
         """Send a signal; return the pid that got it, 0 if there was none."""
         pid = self.pid
         if pid and self._process is not None:
             self._process.send_signal(number)
+            self._killed = number is signal.SIGKILL
         return pid
 
     async def leave(self, *, within: float) -> None:
@@ -88,6 +90,7 @@ class Seat:
                 cwd=self._place.folder,
                 env=self._place.environment,
             )
+        self._killed = False
         self.begun += 1
         if self._leaving:
             process.terminate()

@@ -89,6 +89,11 @@ class Torture:
         return all(seat.done for seat in self._seats if seat.ends)
 
     @property
+    def begun(self) -> int:
+        """How many processes were begun so far."""
+        return sum(seat.begun for seat in self._seats)
+
+    @property
     def deaths(self) -> int:
         """How many died by SIGKILL that nobody here had killed."""
         exits = [status for seat in self._seats for status in seat.exits]
