@@ -72,6 +72,7 @@ def test_peeking_takes_nothing(project: Any) -> None:
         '{"id":"b","total":2}',
     ]
     assert project.json("queues")[1]["ready"] == 2
+    assert len(project.json("queues", "peek", "orders", "--limit", "5000")) == 2
 
 
 def test_purging_asks_first(project: Any) -> None:

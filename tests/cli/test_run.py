@@ -1,5 +1,7 @@
 """What `isthmus run` promises, with real processes."""
 
+import asyncio
+import itertools
 import json
 import os
 import signal
@@ -93,6 +95,29 @@ def test_workers_share_the_port_and_all_drain(project: Any) -> None:
     assert {line["worker"] for line in draining} == {"1", "2"}
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_answered_and_what_is_done_agree_when_it_is_stopped_under_load(
+    project: Any, workers: int
+) -> None:
+    running = project.start("run", "--port", "0", "--workers", str(workers), "--only", "http")
+    host, port = running.address().removeprefix("http://").split(":")
+    running.ready(workers)
+    answered: set[str] = set()
+
+    async def load() -> None:
+        clients = [_Client(number, host, int(port), answered) for number in range(8)]
+        asking = [asyncio.create_task(client.ask_until_refused()) for client in clients]
+        while len(answered) < 200:
+            await clients[0].next_answer()
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*asking)
+
+    asyncio.run(load())
+    assert running.wait() == 0
+    waiting = project.json("queues", "peek", "orders", "--limit", str(10 * len(answered)))
+    assert {message["id"] for message in waiting} == answered
+
+
 def test_a_killed_worker_is_begun_again_and_the_others_serve_on(project: Any) -> None:
     running = project.start("run", "--port", "0", "--workers", "2")
     address = running.address()
@@ -178,6 +203,43 @@ def test_memory_is_no_place_for_several_workers(project: Any) -> None:
     result = project("run", "--workers", "2", "--engine", "memory://")
     assert result.exit_code == 1
     assert "memory:// lives inside one process" in result.output
+
+
+class _Client:
+    """Sends one order after the other, on one connection or on one for each."""
+
+    def __init__(self, number: int, host: str, port: int, answered: set[str]) -> None:
+        self._number, self._place, self._answered = number, (host, port), answered
+        self._keeps = number % 2 == 0
+        self._told = asyncio.Event()
+
+    async def next_answer(self) -> None:
+        self._told.clear()
+        await self._told.wait()
+
+    async def ask_until_refused(self) -> None:
+        for count in itertools.count():
+            if count == 0 or self._closed:
+                try:
+                    self._reader, self._writer = await asyncio.open_connection(*self._place)
+                except ConnectionError:
+                    return
+            await self._ask(f"{self._number}-{count}")
+
+    async def _ask(self, id_: str) -> None:
+        body = json.dumps({"id": id_, "total": 1})
+        head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        self._writer.write(f"POST /orders HTTP/1.1\r\n{head}\r\n\r\n{body}".encode())
+        try:
+            answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            answer = b"connection: close"
+        if b"202" in answer.partition(b"\r\n")[0]:
+            self._answered.add(id_)
+            self._told.set()
+        self._closed = not self._keeps or b"connection: close" in answer
+        if self._closed:
+            self._writer.close()
 
 
 class _Asking:

@@ -118,7 +118,7 @@ async def resume_(target: Target, name: str) -> None:
 
 @queues.command()
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--body", is_flag=True, help="Print bodies whole, one per line, and nothing else.")
 @as_json
 @on_target
