@@ -6,12 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from isthmus.messaging import Queue
-
 from bench.contest import Benchmark, Measures, Results
 from bench.figure import Figure, figure
 from bench.order import Order, orders
 from bench.ours import app_in, run, running
+from isthmus.messaging import Queue
 
 THOUSAND, MILLION = 1000, 1_000_000
 SENT, DELAYED, TIMES, SENDERS = 5000, 10, 5, 256

@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from isthmus import App
-from isthmus.handling.runtime import Runtime
-from isthmus.messaging import Queue
-
 from bench.order import Order
+from isthmus import App
+from isthmus.handling.running.runtime import Runtime
+from isthmus.messaging import Queue
 
 __all__ = ["Durability", "app_in", "run", "running", "send_all"]
 

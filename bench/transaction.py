@@ -7,14 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from isthmus import Transaction
-
 from bench.byhand import ByHand, batches
 from bench.contest import Benchmark, Measures, Results
 from bench.figure import Figure, figure
 from bench.order import Order, orders
 from bench.ours import app_in, run, running
 from bench.peers import Synchronous
+from isthmus import Transaction
 
 COUNT, CONCURRENT = 6000, 64
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from isthmus import App
-from isthmus.messaging import Queue
-
 from bench.contest import Benchmark, Measures, Results
 from bench.figure import Figure, figure
 from bench.ours import app_in, run, running
+from isthmus import App
+from isthmus.messaging import Queue
 
 COUNT, APART = 150, 0.02
 """Messages, and the seconds between them at least: the consumer is idle again."""

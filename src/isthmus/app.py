@@ -15,10 +15,10 @@ import msgspec
 
 from isthmus.clock import Clock, Span, SystemClock
 from isthmus.contracts import Transaction
+from isthmus.handling.consuming.options import HandlerWords
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.model import Model
-from isthmus.handling.options import HandlerWords
 from isthmus.handling.unit import joined, transaction
 from isthmus.settings import Settings
 from isthmus.signals import Signals
@@ -26,9 +26,9 @@ from isthmus.signals import Signals
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from isthmus.handling.runtime import Runtime
+    from isthmus.handling.running.runtime import Runtime
+    from isthmus.handling.running.trial import Trial
     from isthmus.handling.schedules import CatchUp
-    from isthmus.handling.trial import Trial
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.streams import Stream
 
@@ -202,7 +202,7 @@ class Module:
             @app.resource
             async def http() -> AsyncIterator[ClientSession]: ...
         """
-        from isthmus.handling.resources import resource
+        from isthmus.handling.calling.resources import resource
 
         return resource(self.declarations, function)
 
@@ -263,7 +263,7 @@ class App(Module):
             ConfigError: The configuration cannot work; everything is closed again.
             UnavailableError: An engine is out of reach; likewise.
         """
-        from isthmus.handling.opening import opened
+        from isthmus.handling.running.opening import opened
 
         settings = self.settings
         async with AsyncExitStack() as stack:
@@ -282,7 +282,7 @@ class App(Module):
 
         `only` names workers, with wildcards: ["queue:orders", "schedules"].
         """
-        from isthmus.handling.runtime import Runtime
+        from isthmus.handling.running.runtime import Runtime
 
         try:
             async with self:
@@ -314,7 +314,7 @@ class App(Module):
 
     def test(self) -> "Trial":
         """Return the App on memory and virtual time: `async with app.test() as t:`."""
-        from isthmus.handling.trial import Trial
+        from isthmus.handling.running.trial import Trial
         from isthmus.messaging import DeclaredQueue, DeclaredTopic
 
         model = self.describe()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from isthmus.handling.timetable import Timetable
+from isthmus.handling.schedules.timetable import Timetable
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 
 from isthmus.clock import ManualClock
 from isthmus.contracts import Delivery
+from isthmus.handling.calling.handler import Failed, Handler
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.handler import Failed, Handler
 from isthmus.handling.host import Host
-from isthmus.handling.opening import opened
+from isthmus.handling.running.opening import opened
 from isthmus.handling.unit import Unit, current
 from isthmus.message import Message
 from isthmus.schema import schema_of

@@ -5,8 +5,8 @@ import msgspec
 from isthmus import App
 from isthmus.clock import ManualClock
 from isthmus.errors import UnavailableError
-from isthmus.handling.controls import Controls, pause, paused, resume
 from isthmus.handling.host import Host
+from isthmus.handling.running.controls import Controls, pause, paused, resume
 
 
 class Order(msgspec.Struct):

@@ -3,7 +3,7 @@
 import asyncio
 
 from isthmus.clock import ManualClock
-from isthmus.handling.gathering import Gathering
+from isthmus.handling.consuming.gathering import Gathering
 
 
 async def test_what_comes_in_one_turn_is_done_in_one_go() -> None:

@@ -21,8 +21,8 @@ from isthmus import (
     Transaction,
 )
 from isthmus.contracts import Put
+from isthmus.handling.calling.handler import Failed, Handler
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.handler import Failed, Handler
 from isthmus.handling.host import Host
 from isthmus.schema import schema_of
 

@@ -5,9 +5,9 @@ import pytest
 from isthmus.clock import ManualClock
 from isthmus.contracts import Put
 from isthmus.errors import UnavailableError
-from isthmus.handling.ephemeral import Ephemeral
 from isthmus.handling.host import Host
-from isthmus.handling.housekeeping import Housekeeping
+from isthmus.handling.running.ephemeral import Ephemeral
+from isthmus.handling.running.housekeeping import Housekeeping
 from isthmus.message import Message
 
 

@@ -10,7 +10,7 @@ from isthmus.clock import Clock, ManualClock
 from isthmus.connect import connect
 from isthmus.contracts import Entry, Put, StoreEngine
 from isthmus.handling.host import Host
-from isthmus.handling.leases import Lease
+from isthmus.handling.running.leases import Lease
 
 SPAN = 10.0
 

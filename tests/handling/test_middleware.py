@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from isthmus import App, Batch, Incoming, Message, Retry
+from isthmus.handling.calling.handler import Failed
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.handler import Failed
 
 Called = Callable[..., Awaitable[Failed | None]]
 Proceed = Callable[[], Awaitable[None]]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from isthmus.clock import ManualClock
-from isthmus.handling.pool import QUANTUM, Pool
+from isthmus.handling.consuming.pool import QUANTUM, Pool
 
 
 def pool_of(work: Callable[[Sequence[int]], Awaitable[None]], concurrency: int) -> Pool[int]:

@@ -3,9 +3,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from isthmus import ConfigError
+from isthmus.handling.calling.resources import Resources, resource
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.handling.resources import Resources, resource
 
 
 class Pool: ...

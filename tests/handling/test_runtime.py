@@ -9,7 +9,7 @@ from isthmus.clock import ManualClock
 from isthmus.handling.declarations import Declarations, Worker
 from isthmus.handling.facts import WorkerCut, WorkerFailed
 from isthmus.handling.host import Host
-from isthmus.handling.runtime import Runtime
+from isthmus.handling.running.runtime import Runtime
 
 
 class Job:

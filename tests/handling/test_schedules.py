@@ -14,11 +14,11 @@ from isthmus.clock import ManualClock
 from isthmus.errors import UnavailableError
 from isthmus.handling.facts import MessageBuried, ScheduleDue
 from isthmus.handling.host import Host
-from isthmus.handling.runtime import Runtime
-from isthmus.handling.schedule import CatchUp, Schedule
+from isthmus.handling.running.runtime import Runtime
 from isthmus.handling.schedules import DeclaredSchedule, trigger
-from isthmus.handling.timetable import Standing, Timetable
-from isthmus.handling.timing import Cron, Every
+from isthmus.handling.schedules.schedule import CatchUp, Schedule
+from isthmus.handling.schedules.timetable import Standing, Timetable
+from isthmus.handling.schedules.timing import Cron, Every
 
 NOW = 1_700_000_000.0
 

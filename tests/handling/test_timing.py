@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus import ConfigError
-from isthmus.handling.timing import Cron, Every
+from isthmus.handling.schedules.timing import Cron, Every
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -5,7 +5,7 @@ import pytest
 
 from isthmus import App, ConfigError, Message, Retry
 from isthmus import schema as named
-from isthmus.handling.ephemeral import Ephemeral
+from isthmus.handling.running.ephemeral import Ephemeral
 
 
 @named("test.placed", version=1)

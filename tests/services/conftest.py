@@ -14,7 +14,7 @@ import pytest
 from isthmus.clock import SystemClock
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.handling.opening import opened
+from isthmus.handling.running.opening import opened
 from isthmus.services.facts import ServerListening
 from isthmus.services.server import HttpServer
 from isthmus.settings import Settings

@@ -18,10 +18,10 @@ from starlette.responses import PlainTextResponse
 
 from isthmus.contracts import Put, Transaction
 from isthmus.errors import ConfigError, ConflictError, FullError, SchemaError, TimedOutError
+from isthmus.handling.calling.dependencies import Depends, Header
+from isthmus.handling.calling.middleware import Incoming, Proceed
+from isthmus.handling.calling.sync_transaction import SyncTransaction
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.dependencies import Depends, Header
-from isthmus.handling.middleware import Incoming, Proceed
-from isthmus.handling.sync_transaction import SyncTransaction
 from isthmus.handling.threads import wait
 from isthmus.handling.unit import current
 from isthmus.message import Message

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from isthmus.clock import SystemClock
 from isthmus.errors import ConfigError, UnavailableError
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.opening import opened
+from isthmus.handling.running.opening import opened
 from isthmus.services import mount, route
 from isthmus.services.listener import address_of, listen
 from isthmus.services.server import HttpServer

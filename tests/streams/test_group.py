@@ -10,8 +10,8 @@ import pytest
 
 from isthmus import App, Batch, ConfigError, Message, Postpone, Record, Reject, Retry, Transaction
 from isthmus.errors import ConflictError, NotFoundError
+from isthmus.handling.consuming.failures import failures
 from isthmus.handling.facts import DuplicateSkipped, HandlerConflicted, HandlerTimedOut
-from isthmus.handling.failures import failures
 from isthmus.streams import DeclaredGroup, GroupStopped, LagMeasured, RecordParked
 
 

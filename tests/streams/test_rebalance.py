@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from isthmus import App, Retry, Transaction
+from isthmus.contracts import Put
 from isthmus.streams import PartitionsLost, PartitionsTaken, Stream
+from isthmus.testing import Fault
 
 SESSION = 6.0
 
@@ -125,8 +127,10 @@ async def test_what_wrote_nothing_is_not_handled_again_by_the_next_owner(
         await world.clock.advance(1)
         await world.start()
         await world.clock.advance(SESSION)
+        world.storm = lambda: Fault.DELAY  # so that a release could be first
         go.set()
         await world.clock.advance(SESSION * 2)
+        world.storm = lambda: Fault.NONE
         assert sorted(runs) == list(range(16))
         assert sum((await streams[0].lag("balances")).values()) == 0
         for process in list(world.up):
@@ -231,6 +235,20 @@ async def test_a_record_that_kills_its_process_is_given_up_and_no_other(
         ]
         assert deaths == 4
         assert sorted(await ledger.done()) == [n for n in range(40) if n != 17]
+        await ledger.rest()
+
+
+async def test_nobody_reads_while_a_replay_begins(processes: Callable[..., Any]) -> None:
+    ledger = Ledger(processes)
+    async with ledger.processes.keeper:
+        store = ledger.processes.keeper.declarations.host.store
+        await store.put("replays", [Put("ledger/balances", b"", ttl=30.0)])
+        await ledger.append(5)
+        await ledger.processes.start()
+        await ledger.advance(29)
+        assert ledger.runs == []
+        await ledger.advance(2)  # who began it died: its word holds no longer
+        assert sorted(await ledger.done()) == list(range(5))
         await ledger.rest()
 
 

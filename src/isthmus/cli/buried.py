@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from isthmus.cli.commands import known
 from isthmus.errors import NotFoundError
-from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.consuming.dead_letters import DeadLetters
+from isthmus.handling.consuming.subscription import DEAD, Subscription
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import DEAD, Subscription
 from isthmus.streams.parked import beside_the_rows
 from isthmus.streams.place import place
 

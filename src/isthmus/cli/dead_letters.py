@@ -11,7 +11,7 @@ from isthmus.cli.buried import buried, letters_of
 from isthmus.cli.listing import Columns, echo_json, listing
 from isthmus.cli.target import Target, as_json, on_target
 from isthmus.cli.wording import excerpt, moment
-from isthmus.handling.dead_letters import DeadLetter, DeadLetters
+from isthmus.handling.consuming.dead_letters import DeadLetter, DeadLetters
 
 __all__ = ["dead_letters"]
 

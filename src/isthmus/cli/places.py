@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from isthmus.cli.commands import known
 from isthmus.errors import NotFoundError
+from isthmus.handling.consuming.subscription import DEAD, Subscription
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import DEAD, Subscription
 
 __all__ = ["dead_of", "place_of", "places"]
 

@@ -12,11 +12,11 @@ from isthmus.cli.target import Target, as_json, on_target
 from isthmus.cli.wording import excerpt, moment, span
 from isthmus.contracts import Waiting
 from isthmus.errors import NotFoundError
-from isthmus.handling.controls import pause, paused, resume
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import Subscription
+from isthmus.handling.running.controls import pause, paused, resume
 from isthmus.messaging import DeclaredQueue
 from isthmus.schema import Schema
 

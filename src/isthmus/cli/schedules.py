@@ -6,7 +6,7 @@ from isthmus.cli.listing import Columns, listing
 from isthmus.cli.target import Target, as_json, on_target
 from isthmus.cli.wording import moment
 from isthmus.handling.schedules import trigger
-from isthmus.handling.timetable import Standing, Timetable
+from isthmus.handling.schedules.timetable import Standing, Timetable
 
 __all__ = ["schedules"]
 

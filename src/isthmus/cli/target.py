@@ -18,7 +18,7 @@ from isthmus.clock import SystemClock
 from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.handling.opening import opened
+from isthmus.handling.running.opening import opened
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 

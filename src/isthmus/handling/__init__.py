@@ -4,22 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isthmus.handling.batch import Batch
-    from isthmus.handling.dependencies import Depends, Header
-    from isthmus.handling.middleware import Incoming
+    from isthmus.handling.calling.batch import Batch
+    from isthmus.handling.calling.dependencies import Depends, Header
+    from isthmus.handling.calling.middleware import Incoming
+    from isthmus.handling.calling.sync_transaction import SyncTransaction
+    from isthmus.handling.consuming.verdicts import Postpone, Reject
     from isthmus.handling.schedules import Tick
-    from isthmus.handling.sync_transaction import SyncTransaction
     from isthmus.handling.threads import wait
-    from isthmus.handling.verdicts import Postpone, Reject
 
 _HOME = {
-    "Batch": "batch",
-    "Depends": "dependencies",
-    "Header": "dependencies",
-    "Incoming": "middleware",
-    "Postpone": "verdicts",
-    "Reject": "verdicts",
-    "SyncTransaction": "sync_transaction",
+    "Batch": "calling.batch",
+    "Depends": "calling.dependencies",
+    "Header": "calling.dependencies",
+    "Incoming": "calling.middleware",
+    "Postpone": "consuming.verdicts",
+    "Reject": "consuming.verdicts",
+    "SyncTransaction": "calling.sync_transaction",
     "Tick": "schedules",
     "wait": "threads",
 }

@@ -7,9 +7,9 @@ place in one transaction.
 import msgspec
 
 from isthmus.contracts import Put, Transaction
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import Sender
-from isthmus.handling.subscription import Subscription
 from isthmus.handling.unit import current, repeat
 from isthmus.message import Message
 

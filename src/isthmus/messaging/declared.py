@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
+from isthmus.handling.consuming.options import HandlerOptions
 from isthmus.handling.model import Declared
-from isthmus.handling.options import HandlerOptions
 from isthmus.schema import Schema
 
 __all__ = ["DeclaredHandler", "DeclaredQueue", "DeclaredTopic"]

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from isthmus.handling.consumer import Consumer
+from isthmus.handling.calling.handler import Handler
+from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.options import HandlerWords, options
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.handler import Handler
-from isthmus.handling.options import HandlerWords, options
-from isthmus.handling.subscription import Subscription
 from isthmus.messaging.declared import DeclaredHandler
 from isthmus.messaging.narrowing import narrowed, type_names
 from isthmus.schema import Schema

@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 
 from isthmus.contracts import Ack, Receiver
 from isthmus.errors import SchemaError
-from isthmus.handling.ephemeral import Ephemeral
+from isthmus.handling.consuming.sift import is_wanted
 from isthmus.handling.host import Host
-from isthmus.handling.sift import is_wanted
+from isthmus.handling.running.ephemeral import Ephemeral
 from isthmus.message import new_id
 from isthmus.schema import Schema
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Union, get_args
 
-from isthmus.handling.signature import Signature
+from isthmus.handling.calling.signature import Signature
 from isthmus.schema import Schema, UnionSchema, schema_of
 from isthmus.schema.kinds import members_of
 

@@ -7,11 +7,11 @@ from typing import Generic, TypeVar
 from isthmus.clock import Span, seconds
 from isthmus.contracts import QueueStats
 from isthmus.errors import ConfigError, FullError, UnsupportedError
-from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.consuming.dead_letters import DeadLetters
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.envelope import Envelope
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import Sender
-from isthmus.handling.subscription import Subscription
 from isthmus.message import Message
 from isthmus.messaging.debounce import Debounce
 from isthmus.messaging.keeping import Keeping

@@ -8,13 +8,13 @@ from isthmus.clock import Span, seconds
 from isthmus.contracts import QueueStats, Waiting
 from isthmus.errors import ConfigError
 from isthmus.handling.address import checked
-from isthmus.handling.consumer import Consumer
-from isthmus.handling.controls import pause, paused, resume
-from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.dead_letters import DeadLetters
+from isthmus.handling.consuming.options import HandlerWords
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.handling.options import HandlerWords
-from isthmus.handling.subscription import Subscription
+from isthmus.handling.running.controls import pause, paused, resume
 from isthmus.messaging.declared import DeclaredQueue
 from isthmus.messaging.handlers import Function, attach
 from isthmus.messaging.keeping import Keeping

@@ -4,12 +4,12 @@ from typing import Any
 
 from isthmus.contracts import QueueStats
 from isthmus.errors import ConfigError
-from isthmus.handling.consumer import Consumer
-from isthmus.handling.controls import pause, paused, resume
-from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.dead_letters import DeadLetters
+from isthmus.handling.consuming.subscription import Subscription as Place
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import Subscription as Place
+from isthmus.handling.running.controls import pause, paused, resume
 from isthmus.messaging.keeping import Keeping
 from isthmus.messaging.opened import Opened, open_subscription
 from isthmus.schema import Schema

@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar, Union, Unpack
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.handling.address import checked
+from isthmus.handling.consuming.options import HandlerWords
+from isthmus.handling.consuming.subscription import Subscription as Place
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
 from isthmus.handling.host import Host
-from isthmus.handling.options import HandlerWords
 from isthmus.handling.outbox import Sender
-from isthmus.handling.subscription import Subscription as Place
 from isthmus.messaging.declared import DeclaredTopic
 from isthmus.messaging.handlers import Function, attach
 from isthmus.messaging.keeping import Keeping

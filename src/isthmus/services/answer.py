@@ -6,7 +6,7 @@ from typing import Any, Union, cast
 from starlette.responses import Response
 
 from isthmus.errors import SchemaError
-from isthmus.handling.signature import NOTHING
+from isthmus.handling.calling.signature import NOTHING
 from isthmus.schema import Schema, schema_of
 from isthmus.schema.kinds import members_of
 

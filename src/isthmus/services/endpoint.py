@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.handling import given
+from isthmus.handling.calling import given
+from isthmus.handling.calling.dependencies import depends, header
+from isthmus.handling.calling.inject import Call, Plan, Source
+from isthmus.handling.calling.middleware import Middleware, wrapped
+from isthmus.handling.calling.signature import Parameter, Signature
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.dependencies import depends, header
 from isthmus.handling.host import Host
-from isthmus.handling.inject import Call, Plan, Source
-from isthmus.handling.middleware import Middleware, wrapped
-from isthmus.handling.signature import Parameter, Signature
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
 from isthmus.services.answer import Answer

@@ -14,8 +14,8 @@ import msgspec
 from starlette.requests import Request
 
 from isthmus.errors import SchemaError
-from isthmus.handling.inject import Source
-from isthmus.handling.signature import NOTHING, Parameter, Signature
+from isthmus.handling.calling.inject import Source
+from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.schema import Schema, schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.services.problem import Fault, Problem

@@ -7,15 +7,15 @@ import msgspec
 
 from isthmus.contracts import Nack, Record
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError, TimedOutError
+from isthmus.handling.calling.handler import Failed, Invoke
+from isthmus.handling.consuming.inbox import Inbox
 from isthmus.handling.facts import (
     DuplicateSkipped,
     HandlerConflicted,
     HandlerSucceeded,
     HandlerTimedOut,
 )
-from isthmus.handling.handler import Failed, Invoke
 from isthmus.handling.host import Host
-from isthmus.handling.inbox import Inbox
 from isthmus.handling.unit import PATIENCE, Unit, current
 from isthmus.streams.desk import Desk, GroupStoppedError
 from isthmus.streams.lanes import Run

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from isthmus.contracts import Edge, Member
 from isthmus.errors import IsthmusError, UnavailableError
+from isthmus.handling.calling.handler import Handler
 from isthmus.handling.facts import ConsumerStalled
-from isthmus.handling.handler import Handler
 from isthmus.handling.host import Host
 from isthmus.streams.facts import GroupStopped
 from isthmus.streams.options import GroupOptions

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Record, StoreEngine, Transaction, Tx
 from isthmus.errors import IsthmusError
-from isthmus.handling.failing import Failing
-from isthmus.handling.failures import EARLIER, failures
+from isthmus.handling.consuming.failing import Failing
+from isthmus.handling.consuming.failures import EARLIER, failures
 from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.streams.facts import RecordParked

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from isthmus.contracts import Record
+from isthmus.handling.consuming.pool import Pool
 from isthmus.handling.host import Host
-from isthmus.handling.pool import Pool
 from isthmus.streams.attempts import Attempts
 from isthmus.streams.lanes import Lanes, Run
 from isthmus.streams.options import GroupOptions

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from isthmus.errors import ConfigError, UnsupportedError
-from isthmus.handling.controls import pause, paused, resume
-from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.consuming.dead_letters import DeadLetters
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.handling.running.controls import pause, paused, resume
 from isthmus.streams.lag import Lag, lag_of
 from isthmus.streams.options import GroupOptions
 from isthmus.streams.parked import beside_the_rows

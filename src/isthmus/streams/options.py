@@ -6,7 +6,7 @@ import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
-from isthmus.handling.options import WEEK, HandlerOptions
+from isthmus.handling.consuming.options import WEEK, HandlerOptions
 from isthmus.resilience import Retry
 
 __all__ = ["GroupOptions", "GroupWords", "OnError", "Start", "group_options"]

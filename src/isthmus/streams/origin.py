@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from isthmus.contracts import Delivery, Record
-from isthmus.handling.handler import Bindable, Failed, Invoke
+from isthmus.handling.calling.handler import Bindable, Failed, Invoke
 from isthmus.handling.host import Host
 from isthmus.handling.unit import current
 from isthmus.message import Message

@@ -5,11 +5,11 @@ from copy import copy
 
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Receiver, StoreEngine, Tx
 from isthmus.errors import LeaseLostError
-from isthmus.handling.consumer import Consumer
-from isthmus.handling.failures import EARLIER
-from isthmus.handling.handler import Handler
+from isthmus.handling.calling.handler import Handler
+from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.failures import EARLIER
+from isthmus.handling.consuming.options import HandlerOptions
 from isthmus.handling.host import Host
-from isthmus.handling.options import HandlerOptions
 from isthmus.handling.unit import repeat
 from isthmus.streams.origin import AtOrigin
 from isthmus.streams.parking import TICKET, unmarked

@@ -1,6 +1,6 @@
 """Where a group's things lie: its parked records, and its entries in the store."""
 
-from isthmus.handling.subscription import Subscription
+from isthmus.handling.consuming.subscription import Subscription
 
 __all__ = ["Place", "place"]
 

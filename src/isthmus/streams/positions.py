@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from isthmus.contracts import Member, StoreEngine, Transaction
 from isthmus.errors import LeaseLostError, UnavailableError
-from isthmus.handling.gathering import Gathering
+from isthmus.handling.consuming.gathering import Gathering
 from isthmus.streams.notes import Notes
 from isthmus.streams.progress import Progress
 

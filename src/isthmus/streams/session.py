@@ -15,8 +15,8 @@ from operator import attrgetter
 
 from isthmus.contracts import Member, Record
 from isthmus.errors import IsthmusError, UnavailableError
+from isthmus.handling.calling.handler import Invoke
 from isthmus.handling.facts import ConsumerStalled
-from isthmus.handling.handler import Invoke
 from isthmus.handling.host import Host
 from isthmus.streams.attempts import Attempts
 from isthmus.streams.desk import Desk

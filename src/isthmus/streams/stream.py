@@ -10,9 +10,9 @@ from isthmus.clock import Span, seconds
 from isthmus.contracts import LogEngine
 from isthmus.errors import ConfigError, UnsupportedError
 from isthmus.handling.address import checked
+from isthmus.handling.calling.handler import Handler
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
-from isthmus.handling.handler import Handler
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import Appender
 from isthmus.message import Message

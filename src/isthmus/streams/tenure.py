@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from isthmus.contracts import Member
 from isthmus.errors import IsthmusError
-from isthmus.handling.gathering import Gathering
+from isthmus.handling.consuming.gathering import Gathering
 from isthmus.handling.host import Host
 from isthmus.streams.facts import PartitionsLost, PartitionsTaken
 from isthmus.streams.notes import Notes

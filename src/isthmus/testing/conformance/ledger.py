@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from isthmus.clock import Clock
 from isthmus.contracts import Engine, LogCapabilities, LogEngine, Member, Record, Tx, Versions
+from isthmus.errors import ConflictError
 from isthmus.message import Message
 from isthmus.testing.conformance.wiring import Conformance, Opening, Rig
 
@@ -105,16 +106,35 @@ class Ledger(Rig):
 
     async def share_out(self, *members: Member) -> None:
         """Let all members read nothing, and release what others want, until all is calm."""
-        calm = 0
+        calm, everything = 0, sorted(await self.engine_log.offsets(self.log, at="first"))
         for _ in range(100):
             before = [dict(member.owned) for member in members]
             for member in members:
                 await member.read(0, wait=self.patience)
                 await member.release(sorted(member.revoking))
-            calm = calm + 1 if before == [dict(member.owned) for member in members] else 0
-            if calm == 3:
+            after = [dict(member.owned) for member in members]
+            calm = calm + 1 if before == after else 0
+            if calm >= 3 and sorted(p for owned in after for p in owned) == everything:
                 return
         pytest.fail(f"the members never agreed: {[dict(member.owned) for member in members]}")
+
+    async def ask_back(self, owner: Member, *, newcomer: Member) -> list[Record]:
+        """Let `owner` read until it knows what it must release; return what it read last."""
+        for _ in range(100):
+            await newcomer.read(0, wait=self.patience)
+            found = await owner.read(100, wait=self.patience)
+            if owner.revoking:
+                return list(found)
+        pytest.fail("the owner never heard of the newcomer")
+
+    async def seek(self, positions: dict[int, int]) -> None:
+        """Set the group's positions, if the engine can while it has members."""
+        before = await self.positions()
+        try:
+            await self.engine_log.seek(self.log, self.group, positions)
+        except ConflictError:
+            assert await self.positions() == before
+            pytest.skip("the engine seeks no group that has members")
 
     async def fill(self, count: int = 20) -> list[str]:
         """Append a record for each of many keys, so that every partition has some."""

@@ -151,7 +151,7 @@ class MemberTests(LogTests):
         await ledger.drink(member)
         former = dict(member.owned)
         first = await ledger.engine_log.offsets(ledger.log, at="first")
-        await ledger.engine_log.seek(ledger.log, ledger.group, first)
+        await ledger.seek(dict(first))
         with pytest.raises(LeaseLostError):
             await member.commit({0: await ledger.end(0)})
         assert await ledger.positions() == first
@@ -165,7 +165,7 @@ class MemberTests(LogTests):
         member, other = await ledger.owner(), await ledger.join(f"other-{ledger.name}")
         await ledger.drink(member)
         await ledger.drink(other)
-        await ledger.engine_log.seek(ledger.log, ledger.group, {0: 0})
+        await ledger.seek({0: 0})
         await member.commit({1: 2})
         await other.commit({0: 3})
         assert {record.partition for record in await ledger.drink(member)} == {0}

@@ -11,6 +11,9 @@ from isthmus.testing.conformance.wiring import PROMPT
 
 __all__ = ["RecordTests"]
 
+MILLISECOND = 0.001
+"""Most that a moment may be rounded by."""
+
 
 class RecordTests(LogTests):
     async def test_a_log_must_be_declared_to_be_appended_to(self, ledger: Ledger) -> None:
@@ -73,7 +76,7 @@ class RecordTests(LogTests):
         before = ledger.clock.now()
         await ledger.append("a")
         (record,) = await ledger.read()
-        assert before <= record.at <= ledger.clock.now()
+        assert before - MILLISECOND <= record.at <= ledger.clock.now() + MILLISECOND
 
     async def test_records_of_one_key_share_a_partition(self, ledger: Ledger) -> None:
         await ledger.declare(partitions=4)

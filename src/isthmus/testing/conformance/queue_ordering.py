@@ -124,6 +124,33 @@ class OrderingTests(QueueTests):
         assert await orders.remove(first, subscription="line") == 1
         assert bodies(await (await orders.taker("line")).take()) == ["a2"]
 
+    async def test_of_many_who_send_a_key_at_once_one_is_held_at_a_time(
+        self, orders: Orders
+    ) -> None:
+        await orders.declare_ordered()
+        takers = [await orders.taker("line") for _ in range(3)]
+
+        async def send(sender: int) -> None:
+            for number in range(8):
+                await orders.send(f"{sender}{number}", key="k")
+
+        sending, taken = asyncio.gather(*map(send, range(6))), list[str]()
+        while len(taken) < 48:
+            sent = sending.done()
+            calls = (taker.receiver.receive(9, wait=orders.patience) for taker in takers)
+            found = await asyncio.gather(*calls)
+            held = [
+                (taker, each) for taker, some in zip(takers, found, strict=True) for each in some
+            ]
+            assert len(held) <= 1
+            for taker, delivery in held:
+                taken += bodies([delivery])
+                await taker.ack(delivery)
+            assert held or not sent
+        await sending
+        for sender in map(str, range(6)):
+            assert [text[1] for text in taken if text[0] == sender] == list("01234567")
+
     async def test_order_holds_when_a_key_is_sent_to_while_it_is_held(self, orders: Orders) -> None:
         await orders.declare_ordered()
         await orders.send("a1", key="a")

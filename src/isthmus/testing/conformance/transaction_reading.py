@@ -46,6 +46,12 @@ class ReadingTests(DeskTests):
                 await desk.shelf.puts(change)
         assert await desk.shelf.values("b") == {}
 
+    async def test_what_only_read_commits_whatever_changed(self, desk: Desk) -> None:
+        await desk.shelf.put("a", "1")
+        async with desk.begin() as tx:
+            await desk.shelf.values("a", tx=tx)
+            await desk.shelf.put("a", "2")
+
     async def test_a_history_that_was_read_and_grew_is_a_conflict(self, desk: Desk) -> None:
         log = await desk.versioned()
         await log.append("a", key="k")

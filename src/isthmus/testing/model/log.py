@@ -30,6 +30,7 @@ messages = st.lists(
     ),
     max_size=4,
 )
+expectations = st.dictionaries(st.sampled_from("klmn"), st.integers(0, 3), max_size=2)
 maybe_tx = st.one_of(st.none(), st.none(), transactions)
 
 
@@ -140,7 +141,7 @@ class LogMachine(Machine):
 
     @rule(
         sent=messages,
-        expected=st.dictionaries(st.sampled_from("klmn"), st.integers(0, 3), max_size=2),
+        expected=expectations,
         tx=maybe_tx,
     )
     def append_expecting(
@@ -175,6 +176,17 @@ class LogMachine(Machine):
     def commit_positions(self, data: st.DataObject, tx: int | None) -> None:
         if (at := self._member(data)) is not None:
             self.ask(lambda side: side.commit(*at, tx))
+
+    def any_call(self, data: st.DataObject, tx: int | None) -> None:
+        match data.draw(st.sampled_from(["append", "expect", "history", "commit"])):
+            case "append":
+                self.append(data.draw(logs), data.draw(messages), tx)
+            case "expect":
+                self.append_expecting(data.draw(messages), data.draw(expectations), tx)
+            case "history":
+                self.history(data.draw(st.sampled_from("klmn")), 0, tx)
+            case _:
+                self.commit_positions(data, tx)
 
     @rule(log=logs, group=groups, edge=st.sampled_from(["first", "end"]))
     def seek(self, log: str, group: str, edge: Edge) -> None:

@@ -40,6 +40,19 @@ class Machine(RuleBasedStateMachine):
         self._begun += 1
         return self._begun - 1
 
+    @rule(data=st.data(), inside=st.lists(st.booleans(), min_size=2, max_size=6))
+    def transact(self, data: st.DataObject, inside: list[bool]) -> None:
+        """A transaction from begin to end, among calls that are none of its."""
+        number = self.begin()
+        for joins in inside:
+            self.any_call(data, number if joins else None)
+        end = data.draw(st.sampled_from([self.commit, self.commit, self.roll_back]))
+        end(number)
+
+    def any_call(self, data: st.DataObject, tx: int | None) -> None:
+        """Make one of the calls that a transaction may join."""
+        raise NotImplementedError
+
     @rule(number=consumes(transactions))
     def commit(self, number: int) -> None:
         self.ask(lambda side: side.tx(number).commit())

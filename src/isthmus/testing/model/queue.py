@@ -133,6 +133,16 @@ class QueueMachine(Machine):
             numbers = self._some(data)
             self.ask(lambda side: side.settle(numbers, ends, tx))
 
+    def any_call(self, data: st.DataObject, tx: int | None) -> None:
+        match data.draw(st.sampled_from(["send", "settle", "settle", "remove"])):
+            case "send":
+                self.send("orders", data.draw(messages), data.draw(delays), tx)
+            case "settle":
+                ends = data.draw(st.lists(outcomes, min_size=4, max_size=4))
+                self.settle(data, ends, tx)
+            case _:
+                self.remove(data, data.draw(spots), tx)
+
     @rule(data=st.data())
     def extend(self, data: st.DataObject) -> None:
         if self._receiver_of:

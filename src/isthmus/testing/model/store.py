@@ -13,8 +13,8 @@ from isthmus.testing.model.twins import OpenEmpty, Side
 
 __all__ = ["store_model"]
 
-spaces = st.sampled_from(["inbox", "sagas"])
-keys = st.sampled_from(["a", "b", "c", "d"])
+spaces = st.sampled_from(["inbox", "inbox", "sagas"])
+keys = st.sampled_from(["a", "b", "c"])
 puts = st.lists(
     st.builds(
         Put,
@@ -48,6 +48,12 @@ class StoreMachine(Machine):
             return list(await side.store.scan(space, after=after, limit=limit))
 
         self.ask(scanned)
+
+    def any_call(self, data: st.DataObject, tx: int | None) -> None:
+        if data.draw(st.booleans()):
+            self.put(data.draw(spaces), data.draw(puts), tx)
+        else:
+            self.get(data.draw(spaces), data.draw(st.lists(keys, unique=True, min_size=1)), tx)
 
     @rule()
     def maintain(self) -> None:

@@ -9,9 +9,9 @@ from isthmus.errors import ConflictError, UnavailableError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.facts import ScheduleDue
 from isthmus.handling.host import Host
-from isthmus.handling.schedule import Schedule, Tick
-from isthmus.handling.ticks import Ticks
-from isthmus.handling.timetable import Standing, Timetable
+from isthmus.handling.schedules.schedule import Schedule, Tick
+from isthmus.handling.schedules.ticks import Ticks
+from isthmus.handling.schedules.timetable import Standing, Timetable
 from isthmus.handling.unit import repeat
 
 __all__ = ["Roster", "Scheduler"]

@@ -12,17 +12,17 @@ from typing import Any, ClassVar, TypeVar, Unpack
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
-from isthmus.handling.consumer import Consumer
+from isthmus.handling.calling.handler import Handler
+from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.options import HandlerOptions, HandlerWords, options
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.handler import Handler
 from isthmus.handling.host import Host
 from isthmus.handling.model import Declared
-from isthmus.handling.options import HandlerOptions, HandlerWords, options
-from isthmus.handling.schedule import CatchUp, Schedule, Tick
-from isthmus.handling.scheduler import Roster, Scheduler
-from isthmus.handling.ticks import TICK, Ticks
-from isthmus.handling.timetable import Timetable
-from isthmus.handling.timing import Cron, Every, Timing
+from isthmus.handling.schedules.schedule import CatchUp, Schedule, Tick
+from isthmus.handling.schedules.scheduler import Roster, Scheduler
+from isthmus.handling.schedules.ticks import TICK, Ticks
+from isthmus.handling.schedules.timetable import Timetable
+from isthmus.handling.schedules.timing import Cron, Every, Timing
 
 __all__ = ["CatchUp", "DeclaredSchedule", "Tick", "schedule", "trigger"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from isthmus.handling.dead_letters import DeadLetters
+from isthmus.handling.consuming.dead_letters import DeadLetters
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import Sender
-from isthmus.handling.schedule import Tick
-from isthmus.handling.subscription import Subscription
+from isthmus.handling.schedules.schedule import Tick
 from isthmus.message import Message
 from isthmus.schema import schema_of
 

@@ -11,9 +11,9 @@ import msgspec
 
 from isthmus.contracts import QueueEngine, StoreEngine, Tx, Waiting
 from isthmus.errors import NotFoundError
-from isthmus.handling.failures import MARKS, REASON, Failure, failures
+from isthmus.handling.consuming.failures import MARKS, REASON, Failure, failures
+from isthmus.handling.consuming.subscription import DEAD, Subscription
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import DEAD, Subscription
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
 

@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.handling import given
-from isthmus.handling.batch import Batch
+from isthmus.handling.calling import given
+from isthmus.handling.calling.batch import Batch
+from isthmus.handling.calling.dependencies import depends, header
+from isthmus.handling.calling.inject import Call, Plan
+from isthmus.handling.calling.middleware import wrapped
+from isthmus.handling.calling.payload import MessageCall, Payload
+from isthmus.handling.calling.signature import Signature
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.dependencies import depends, header
 from isthmus.handling.host import Host
-from isthmus.handling.inject import Call, Plan
-from isthmus.handling.middleware import wrapped
-from isthmus.handling.payload import MessageCall, Payload
-from isthmus.handling.signature import Signature
 from isthmus.handling.unit import current
 from isthmus.message import Message
 from isthmus.schema import Schema

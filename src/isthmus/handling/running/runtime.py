@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from isthmus.errors import ConfigError
-from isthmus.handling import controls
-from isthmus.handling import housekeeping as keeping
-from isthmus.handling.controls import Controls, Pausable
-from isthmus.handling.crew import Crew
 from isthmus.handling.declarations import Declarations, Worker
 from isthmus.handling.host import Host
-from isthmus.handling.housekeeping import Housekeeping
 from isthmus.handling.outbox import Relay, needs_outbox
+from isthmus.handling.running import controls
+from isthmus.handling.running import housekeeping as keeping
+from isthmus.handling.running.controls import Controls, Pausable
+from isthmus.handling.running.crew import Crew
+from isthmus.handling.running.housekeeping import Housekeeping
 
 __all__ = ["Runtime"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from isthmus.errors import IsthmusError
-from isthmus.handling.ephemeral import Ephemeral
 from isthmus.handling.host import Host
-from isthmus.handling.leases import Lease
+from isthmus.handling.running.ephemeral import Ephemeral
+from isthmus.handling.running.leases import Lease
 from isthmus.message import new_id
 
 __all__ = ["Housekeeping"]

@@ -8,11 +8,11 @@ from typing import Any, get_args, get_origin
 
 from isthmus.contracts import Delivery, Record, Transaction
 from isthmus.errors import ConfigError
-from isthmus.handling import given
-from isthmus.handling.batch import Batch
+from isthmus.handling.calling import given
+from isthmus.handling.calling.batch import Batch
+from isthmus.handling.calling.inject import Call, Offer, Source
+from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.handling.host import Host
-from isthmus.handling.inject import Call, Offer, Source
-from isthmus.handling.signature import NOTHING, Parameter, Signature
 from isthmus.message import Message
 from isthmus.schema import Schema
 from isthmus.schema.kinds import members_of, type_name

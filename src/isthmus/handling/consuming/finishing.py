@@ -5,11 +5,11 @@ from itertools import chain
 
 from isthmus.contracts import Ack, Delivery, Receiver
 from isthmus.errors import ConflictError, LeaseLostError, UnavailableError
+from isthmus.handling.consuming.gathering import Gathering
+from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.facts import ConsumerStalled, DuplicateSkipped, HandlerSucceeded, LeaseLost
-from isthmus.handling.gathering import Gathering
 from isthmus.handling.host import Host
-from isthmus.handling.inbox import Inbox
-from isthmus.handling.subscription import Subscription
 
 __all__ = ["Finishing"]
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.handling.inject import Call, Offer, Plan, Source
-from isthmus.handling.provider import Provider
-from isthmus.handling.signature import NOTHING, Parameter, Signature
+from isthmus.handling.calling.inject import Call, Offer, Plan, Source
+from isthmus.handling.calling.provider import Provider
+from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 
 __all__ = ["Depends", "Header", "depends", "header"]
 

@@ -9,14 +9,14 @@ from contextlib import suppress
 
 from isthmus.contracts import Delivery
 from isthmus.errors import IsthmusError
-from isthmus.handling.attempts import Attempts
-from isthmus.handling.dead_letters import ONLY
-from isthmus.handling.failing import Failing
-from isthmus.handling.finishing import Finishing
+from isthmus.handling.consuming.attempts import Attempts
+from isthmus.handling.consuming.dead_letters import ONLY
+from isthmus.handling.consuming.failing import Failing
+from isthmus.handling.consuming.finishing import Finishing
+from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.subscription import Subscription
+from isthmus.handling.consuming.suspects import is_suspect
 from isthmus.handling.host import Host
-from isthmus.handling.inbox import Inbox
-from isthmus.handling.subscription import Subscription
-from isthmus.handling.suspects import is_suspect
 from isthmus.message import Message
 
 __all__ = ["Sift", "is_wanted"]

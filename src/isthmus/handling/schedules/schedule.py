@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import msgspec
 
 from isthmus.errors import ConfigError
-from isthmus.handling.timetable import Standing
-from isthmus.handling.timing import LEAST, Timing
+from isthmus.handling.schedules.timetable import Standing
+from isthmus.handling.schedules.timing import LEAST, Timing
 
 __all__ = ["CatchUp", "Schedule", "Tick"]
 

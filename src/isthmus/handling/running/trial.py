@@ -16,8 +16,8 @@ from isthmus.clock import ManualClock, Span, seconds
 from isthmus.contracts import Ack, Receiver
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.handling.opening import opened
-from isthmus.handling.runtime import Runtime
+from isthmus.handling.running.opening import opened
+from isthmus.handling.running.runtime import Runtime
 from isthmus.message import Message
 from isthmus.schema import Schema
 from isthmus.settings import Settings

@@ -16,20 +16,20 @@ from itertools import chain
 
 from isthmus.contracts import Delivery, Receiver
 from isthmus.errors import UnavailableError
-from isthmus.handling.attempts import Attempts
+from isthmus.handling.calling.handler import Bindable
+from isthmus.handling.consuming.attempts import Attempts
+from isthmus.handling.consuming.failing import Failing
+from isthmus.handling.consuming.finishing import Finishing
+from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.options import HandlerOptions
+from isthmus.handling.consuming.pace import Pace
+from isthmus.handling.consuming.pool import Pool
+from isthmus.handling.consuming.sift import Sift
+from isthmus.handling.consuming.subscription import Subscription
+from isthmus.handling.consuming.suspects import Suspects
+from isthmus.handling.consuming.watch import Watch
 from isthmus.handling.facts import ConsumerStalled
-from isthmus.handling.failing import Failing
-from isthmus.handling.finishing import Finishing
-from isthmus.handling.handler import Bindable
 from isthmus.handling.host import Host
-from isthmus.handling.inbox import Inbox
-from isthmus.handling.options import HandlerOptions
-from isthmus.handling.pace import Pace
-from isthmus.handling.pool import Pool
-from isthmus.handling.sift import Sift
-from isthmus.handling.subscription import Subscription
-from isthmus.handling.suspects import Suspects
-from isthmus.handling.watch import Watch
 
 __all__ = ["Consumer"]
 

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 
 from isthmus.contracts import Delivery, Put
 from isthmus.errors import IsthmusError, LeaseLostError
-from isthmus.handling.attempts import Attempts
-from isthmus.handling.failing import Failing
+from isthmus.handling.consuming.attempts import Attempts
+from isthmus.handling.consuming.failing import Failing
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import Subscription
 
 __all__ = ["Suspects"]
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from typing import Any, cast
 
-from isthmus.handling.inject import Call, Plan
-from isthmus.handling.signature import Signature
+from isthmus.handling.calling.inject import Call, Plan
+from isthmus.handling.calling.signature import Signature
 from isthmus.handling.threads import Threads
 
 __all__ = ["Provider"]

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from isthmus.contracts import Delivery, Receiver
 from isthmus.errors import LeaseLostError, TimedOutError, UnavailableError
-from isthmus.handling.attempts import Attempts
+from isthmus.handling.consuming.attempts import Attempts
+from isthmus.handling.consuming.options import HandlerOptions
+from isthmus.handling.consuming.pool import Pool
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.facts import HandlerTimedOut
 from isthmus.handling.host import Host
-from isthmus.handling.options import HandlerOptions
-from isthmus.handling.pool import Pool
-from isthmus.handling.subscription import Subscription
 
 __all__ = ["Watch"]
 

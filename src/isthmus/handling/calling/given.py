@@ -6,10 +6,10 @@ from typing import Any, get_args
 
 from isthmus.contracts import Transaction
 from isthmus.errors import ConfigError
+from isthmus.handling.calling.inject import Call, Source
+from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
+from isthmus.handling.calling.sync_transaction import SyncTransaction
 from isthmus.handling.host import Host
-from isthmus.handling.inject import Call, Source
-from isthmus.handling.signature import NOTHING, Parameter, Signature
-from isthmus.handling.sync_transaction import SyncTransaction
 from isthmus.handling.unit import Unit, current
 from isthmus.schema.kinds import type_name
 

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.handling.host import Host
-from isthmus.handling.signature import NOTHING, Parameter, Signature
 
 __all__ = ["Call", "Offer", "Plan", "Source"]
 

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 
 from isthmus.errors import ConfigError
-from isthmus.handling import given
+from isthmus.handling.calling import given
+from isthmus.handling.calling.dependencies import depends
+from isthmus.handling.calling.inject import Call, Plan, Source
+from isthmus.handling.calling.provider import Provider
+from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.dependencies import depends
 from isthmus.handling.host import Host
-from isthmus.handling.inject import Call, Plan, Source
-from isthmus.handling.provider import Provider
-from isthmus.handling.signature import NOTHING, Parameter, Signature
 from isthmus.schema.kinds import type_name
 
 __all__ = ["Resources", "given_by", "resource"]

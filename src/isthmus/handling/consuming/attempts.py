@@ -5,13 +5,13 @@ from contextlib import suppress
 
 from isthmus.contracts import Ack, Delivery, Nack, Receiver
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
+from isthmus.handling.calling.handler import Failed, Invoke
+from isthmus.handling.consuming.failing import Failing
+from isthmus.handling.consuming.finishing import Finishing
+from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.facts import HandlerConflicted, HandlerSucceeded
-from isthmus.handling.failing import Failing
-from isthmus.handling.finishing import Finishing
-from isthmus.handling.handler import Failed, Invoke
 from isthmus.handling.host import Host
-from isthmus.handling.inbox import Inbox
-from isthmus.handling.subscription import Subscription
 from isthmus.handling.unit import PATIENCE, Unit, current
 
 __all__ = ["Attempts"]

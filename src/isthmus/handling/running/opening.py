@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from isthmus.clock import Clock
 from isthmus.connect import connect
 from isthmus.contracts import Engine
+from isthmus.handling.calling.resources import Resources
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import declare_outbox
-from isthmus.handling.resources import Resources
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 

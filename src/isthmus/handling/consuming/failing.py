@@ -5,12 +5,12 @@ from typing import Protocol
 
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Tx
 from isthmus.errors import SchemaError
+from isthmus.handling.consuming.failures import REASON, failure, recorded
+from isthmus.handling.consuming.subscription import Subscription
+from isthmus.handling.consuming.verdicts import Postpone, Reject
 from isthmus.handling.facts import MessageBuried, MessageRetried
-from isthmus.handling.failures import REASON, failure, recorded
 from isthmus.handling.host import Host
-from isthmus.handling.subscription import Subscription
 from isthmus.handling.unit import repeat
-from isthmus.handling.verdicts import Postpone, Reject
 from isthmus.resilience import Retry
 
 __all__ = ["Failing", "Settles"]

@@ -1,0 +1,10 @@
+"""The consumer: takes deliveries, has them handled, settles them.
+
+consumer              the loop, and how much it takes ahead
+sift                  who never reaches a handler; suspects, who reach it alone
+pool, watch           the slots in which handlers run; leases and lateness
+attempts              one handler's transaction: committed, or undone
+finishing, inbox      what is settled together; ids handled before
+failing, failures     the retry ladder; the history of a message
+dead_letters          where it ends, and how it comes back
+"""
