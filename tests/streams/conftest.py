@@ -71,7 +71,7 @@ class Processes:
         process = Process(self._app(self._declare), self.clock)
         storm, self.storm = self.storm, lambda: Fault.NONE  # an App that cannot open ends
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("isthmus.handling.opening.connect", self._connect)
+            patch.setattr("isthmus.handling.running.opening.connect", self._connect)
             await process.start()
         self.storm = storm
         self.up.append(process)
