@@ -96,6 +96,21 @@ def test_a_wrong_declaration_is_told_with_its_line(empty: Any) -> None:
     assert result.output.startswith("error: kiosk.py:4: queue name 'no name' is not allowed")
 
 
+def test_an_app_that_cannot_be_imported_is_told_with_the_user_s_own_lines(empty: Any) -> None:
+    empty.write("kiosk.py", "import shelf\n")
+    empty.write("shelf.py", "def stack():\n    return 1 / 0\n\nstack()\n")
+    result = empty("describe", "kiosk")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[0] == "error: kiosk cannot be imported:"
+    assert [line.split(", line")[0].rpartition("/")[2] for line in lines if "File" in line] == [
+        'kiosk.py"',
+        'shelf.py"',
+        'shelf.py"',
+    ]
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
 def test_an_error_shows_its_origin_when_asked_for(empty: Any) -> None:
     from isthmus.errors import ConfigError
 

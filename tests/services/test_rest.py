@@ -150,6 +150,7 @@ async def test_an_answer_of_another_type_than_promised_is_an_error(
         assert answer.status == 500
         assert "secret" not in answer.body.decode()
     assert "secret" in caplog.text
+    assert f"GET /orders answered 500 (request {answer.json()['request_id']})" in caplog.text
 
 
 async def test_a_missing_body_is_its_default_or_a_fault(

@@ -63,13 +63,24 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # of something that the user's code imports
+            raise _broken(name, error) from error  # something that the user's code imports
         raise ConfigError(
             f"there is no module {error.name!r} in {Path.cwd()} or among the installed ones; "
             f"{_suggestion() or 'go to the folder of your app, or check the name'}"
         ) from error
     except IsthmusError as error:
         raise ConfigError(f"{_place(error)}{error}") from error
+    except Exception as error:
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: Exception) -> ConfigError:
+    """Return an error with the user's own part of the traceback."""
+    trace = error.__traceback__
+    while trace is not None and not _is_users(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    told = "".join(traceback.format_exception(type(error), error, trace))
+    return ConfigError(f"{name} cannot be imported:\n{told.rstrip()}")
 
 
 def _app_in(module: ModuleType, attribute: str) -> App:
@@ -89,12 +100,15 @@ def _app_in(module: ModuleType, attribute: str) -> App:
 
 def _place(error: Exception) -> str:
     """Return the line of the user's own that led to `error`, "shop.py:12: "."""
-    ours = str(Path(__file__).parent.parent)
-    frames = traceback.extract_tb(error.__traceback__)
-    for frame in reversed(frames):
-        if not frame.filename.startswith((ours, "<frozen")) and "importlib" not in frame.filename:
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _is_users(frame.filename):
             return f"{Path(frame.filename).name}:{frame.lineno}: "
     return ""
+
+
+def _is_users(filename: str) -> bool:
+    ours = str(Path(__file__).parent.parent)
+    return not filename.startswith((ours, "<frozen")) and "importlib" not in filename
 
 
 def _which() -> str:

@@ -1,13 +1,16 @@
 """The outermost layer: whatever goes wrong inside leaves as a problem document."""
 
 import asyncio
+import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from isthmus.services.problem import problem_of, response_to
+from isthmus.services.problem import Problem, problem_of, response_to
 from isthmus.services.request_id import request_id
 
 __all__ = ["Failures"]
+
+_log = logging.getLogger("isthmus.http")
 
 
 class Failures:
@@ -29,5 +32,23 @@ class Failures:
         except (Exception, asyncio.CancelledError) as error:
             if begun or scope["type"] != "http":
                 raise
-            response = response_to(problem_of(error), request_id=request_id.get())
+            problem = problem_of(error)
+            if problem.status >= 500 and not isinstance(error, Problem):
+                _tell(scope, problem, error)
+            response = response_to(problem, request_id=request_id.get())
             await response(scope, receive, send)
+
+
+def _tell(scope: Scope, problem: Problem, error: BaseException) -> None:
+    """Log what the client is not told."""
+    unforeseen = problem.status == 500
+    _log.log(
+        logging.ERROR if unforeseen else logging.WARNING,
+        "%s %s answered %d (request %s): %r",
+        scope["method"],
+        scope["path"],
+        problem.status,
+        request_id.get(),
+        error,
+        exc_info=error if unforeseen else None,
+    )

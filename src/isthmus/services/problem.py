@@ -5,7 +5,6 @@ several faults follows section 3's example).
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,8 +18,6 @@ from isthmus.errors import ConflictError, TimedOutError, UnavailableError
 __all__ = ["MEDIA_TYPE", "Fault", "Problem", "problem_of", "response_to"]
 
 MEDIA_TYPE = "application/problem+json"
-
-_log = logging.getLogger("isthmus.http")
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -68,7 +65,7 @@ class Problem(Exception):  # noqa: N818 - an answer, not a fault
 
 
 def problem_of(error: Exception | asyncio.CancelledError) -> Problem:
-    """Return what the client of a failed request may know; the rest is logged."""
+    """Return what the client of a failed request may know; the rest is for the log."""
     match error:
         case asyncio.CancelledError():
             return Problem(503, "cut off by a shutdown; try again", headers={"Retry-After": "1"})
@@ -79,14 +76,11 @@ def problem_of(error: Exception | asyncio.CancelledError) -> Problem:
         case ConflictError():
             return Problem(409, "what this request was based on has changed; read it again")
         case UnavailableError():
-            _log.warning("answered 503: %s", error)
             again = {"Retry-After": "1"}
             return Problem(503, "this cannot be done just now; try again", headers=again)
         case TimedOutError():
-            _log.warning("answered 504: %s", error)
             return Problem(504, "a service behind this one did not answer in time")
         case _:
-            _log.error("answered 500", exc_info=error)
             return Problem(500, "the fault is ours; the request id tells us more")
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.routing import BaseRoute, Router
 from starlette.routing import Mount as MountAt
 from starlette.routing import Route as RouteAt
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
@@ -62,5 +62,7 @@ def _health(health: Health) -> Sequence[Route]:
     return get("/healthz", health.live), get("/readyz", health.ready)
 
 
-async def _nothing_here(scope: Scope, *_: object) -> None:
+async def _nothing_here(scope: Scope, _: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        return await send({"type": "websocket.close", "reason": "nothing is here"})
     raise Problem(404, f"there is nothing at {scope['path']}")
