@@ -3,9 +3,11 @@
 `store` begins transactions and keeps small versioned entries; `queue` carries
 messages; `log` keeps them. Rules for every method of the three:
 
-* Spans are seconds (float); moments are Unix seconds; sizes are bytes.
-* Time comes from the engine's Clock. Only `wait` waits, and the engine knows
-  for what: a push, a notification, the next due moment. Nobody above polls.
+* Spans are seconds (float); moments are Unix seconds, maybe rounded to
+  milliseconds; sizes are bytes.
+* Time comes from the engine's Clock; a broker's sessions and retention go by
+  its own. Only `wait` waits, and the engine knows for what: a push, a
+  notification, the next due moment. Nobody above polls.
 * Safe to call from many tasks. Plural: a batch of one is a batch, and an empty
   one does nothing. Calls awaited together may share one commit.
 * Cancelling a call leaves the engine usable; its effect may have happened.

@@ -15,9 +15,10 @@ One contract serves two uses, because a stream of event sourcing is a *key*:
                      and its partitions are how far they run in parallel
 
 A group divides the partitions among its members; each has one owner at a time
-and an epoch that grows with every owner; a former owner's `commit` is refused.
-Engines without groups of their own keep partition leases: a member that does
-not `read` for `session` seconds loses its own. See also `isthmus.contracts`.
+and an epoch that grows with every owner (and may grow for an old one, whenever
+the members change); a former epoch's `commit` is refused. A member that does
+not `read` for `session` seconds loses its partitions. See also
+`isthmus.contracts`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     offset: int
     """Grows within the partition; gaps are allowed."""
     at: float
-    """The moment it was appended."""
+    """The moment it was appended, by the clock of who did: it may step back."""
     version: int = 0
     """1, 2, 3 ... within the key, without gaps; 0 if not versioned."""
 
@@ -77,7 +78,8 @@ class Member(Protocol):
 
     @property
     def revoking(self) -> frozenset[int]:
-        """Owned, but wanted by another: finish, commit and `release` them."""
+        """Owned, but to be shared out anew: finish, commit and `release` them.
+        An engine may ask for all of them, and give some back in a new epoch."""
         ...
 
     async def read(self, limit: int, *, wait: float) -> Sequence[Record]:
@@ -129,8 +131,9 @@ class LogEngine(Protocol):
     ) -> None:
         """Create the log, or give it these limits, which `maintain` applies:
         `retention` in seconds since the append, `max_bytes` of bodies and keys
-        in each partition. With `compaction` a record may go once a newer one has
-        its key; an empty body is a tombstone, which goes too in the end.
+        in each partition, or more where records go in whole segments. With
+        `compaction` a record may go once a newer one has its key; an empty body
+        is a tombstone, which goes too in the end.
 
         Raises:
             ConfigError: It exists with other partitions or versions.
@@ -146,6 +149,7 @@ class LogEngine(Protocol):
             NotFoundError: The log was never declared.
             ConfigError: A body is larger than `max_body`; nothing was added.
             ConflictError: A key has another version; nothing was added.
+            UnavailableError: A part may have been added.
         """
 
     async def read(
@@ -163,7 +167,7 @@ class LogEngine(Protocol):
 
     async def offsets(self, log: str, *, at: Edge | float) -> Mapping[int, int]:
         """Per partition the offset that is first, next to come, or of the
-        first record appended at the moment `at` or later."""
+        first record whose `at` is that moment or later."""
         ...
 
     async def join(
@@ -193,7 +197,8 @@ class LogEngine(Protocol):
         ...
 
     async def trim(self, log: str, before: Mapping[int, int]) -> None:
-        """Drop the records below these offsets, whatever the retention."""
+        """Drop the records below these offsets, whatever the retention; a member
+        may still return what it has fetched ahead."""
 
     async def maintain(self) -> int:
         """Apply retention and compaction, to a bounded number of records;

@@ -168,7 +168,8 @@ class QueueEngine(Protocol):
         """Create the subscription, or give it this `retention` (seconds since
         it was sent) and `max_length` (messages), which `maintain` applies. If
         `ordered`, a message waits until those sent before it with its key are
-        settled; those without a key wait for nobody.
+        settled; those without a key wait for nobody. Of two that are sent at
+        the same moment either may be first, never both at once.
 
         Raises:
             ConfigError: It exists with another `ordered`.
@@ -196,7 +197,11 @@ class QueueEngine(Protocol):
         ...
 
     async def stats(self, topic: str, subscription: str) -> QueueStats:
-        """Raises: NotFoundError."""
+        """What the subscription holds; may cost a look at all of it.
+
+        Raises:
+            NotFoundError: It was never declared.
+        """
         ...
 
     async def subscriptions(self) -> Sequence[tuple[str, str]]:

@@ -11,12 +11,14 @@ The rule for whoever holds one (a handler, mostly):
 2. You may await anything at any time. A transaction never makes another wait
    for your network call: an engine with one writer sets your statements
    aside while you are away, and plays them again when you come back.
-3. Every statement, and the commit, sees what all earlier ones saw. If the
-   world moved on so that this cannot be, ConflictError is raised, nothing was
+3. Every statement, and the commit, sees what all earlier ones saw, as far as
+   `isolation` goes; what `get` and `history` saw, always. If the world moved
+   on so that this cannot be, ConflictError is raised, nothing was
    written, and the handler is run again at once: not a failure, not counted.
 4. It ends once. Later use, by a task that outlived the handler, is an error.
-5. Engines with many writers hold locks from the first statement to the end:
-   do the slow things first. Held over a second, a signal tells you so.
+5. Engines with many writers hold locks, and one of a bounded number of
+   connections, from the first statement to the end: do the slow things first.
+   Held over a second, a signal tells you so.
 """
 
 from collections.abc import Mapping, Sequence
