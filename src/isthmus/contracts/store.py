@@ -12,8 +12,8 @@ The rule for whoever holds one (a handler, mostly):
    for your network call: an engine with one writer sets your statements
    aside while you are away, and plays them again when you come back.
 3. Every statement, and the commit, sees what all earlier ones saw, as far as
-   `isolation` goes; what `get` and `history` saw, always. If the world moved
-   on so that this cannot be, ConflictError is raised, nothing was
+   `isolation` goes; what `get` and `history` saw, always, if it writes. If the
+   world moved on so that this cannot be, ConflictError is raised, nothing was
    written, and the handler is run again at once: not a failure, not counted.
 4. It ends once. Later use, by a task that outlived the handler, is an error.
 5. Engines with many writers hold locks, and one of a bounded number of
