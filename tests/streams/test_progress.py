@@ -67,3 +67,16 @@ def test_what_waits_of_a_partition_can_be_dropped() -> None:
     (run,) = lanes.add(progress, records("aaa"))
     assert lanes.drop(progress) == 2
     assert lanes.next(run) is None
+
+
+def test_a_partition_is_busy_until_the_group_knows_what_is_done() -> None:
+    progress = Progress(0, 1, handled=set())
+    progress.begin(records("ab"))
+    assert not progress.busy
+    progress.running = 1
+    assert progress.busy
+    progress.running = 0
+    progress.finish((0,), noted=False)
+    assert progress.busy, "it is not committed"
+    progress.moved(1, ())
+    assert not progress.busy
