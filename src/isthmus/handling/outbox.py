@@ -9,16 +9,24 @@ Source: "transactional outbox", Richardson, Microservices Patterns (2018), ch. 3
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from itertools import groupby
+from functools import partial
+from typing import Protocol
 
-from isthmus.contracts import Ack, Delivery, LogEngine, Nack, QueueEngine, Receiver
-from isthmus.errors import LeaseLostError, UnavailableError, UnsupportedError
+from isthmus.errors import ConfigError, UnsupportedError
 from isthmus.handling.host import Host
 from isthmus.handling.unit import current
 from isthmus.message import Message
 
-__all__ = ["Appender", "Relay", "Sender", "declare_outbox", "needs_outbox"]
+__all__ = [
+    "OUTBOX",
+    "RELAY",
+    "TO",
+    "Appender",
+    "Sender",
+    "declare_outbox",
+    "destination",
+    "needs_outbox",
+]
 
 OUTBOX, RELAY = "isthmus.outbox", "relay"
 TO = "isthmus-to"
@@ -58,12 +66,16 @@ class Sender:
         return self._queue.send(self._topic, messages, delay=delay, tx=tx)
 
     async def remove(self, ids: Sequence[str]) -> int:
-        """Drop messages that wait: on the engine, or still in the outbox."""
-        unit = current.get()
-        tx = unit.begin() if unit is not None and self._joins else None
+        """Drop messages that wait, on the engine or in the outbox; return how many
+        went. In a unit of work only the commit knows: all of them is the answer."""
+        unit, removed = current.get(), 0
+        tx = None if unit is None else unit.begin()
         if self._queue.capabilities.browsable:
-            return await self._queue.remove(self._topic, self._topic, ids, tx=tx)
-        return await self._host.letters.remove(OUTBOX, RELAY, ids)
+            within = tx if self._joins else None
+            removed += await self._queue.remove(self._topic, self._topic, ids, tx=within)
+        if needs_outbox(self._host):
+            removed += await self._host.letters.remove(OUTBOX, RELAY, ids, tx=tx)
+        return removed if unit is None else len(ids)
 
 
 class Appender:
@@ -94,54 +106,35 @@ async def _into_outbox(
             "a message sent in a transaction needs an outbox in the same database, "
             "and this store has no queues; use a store that has: sqlite:// or postgresql://"
         )
+    _require_fitting(host, to, messages)
     labelled = [message.with_headers({TO: to}) for message in messages]
     await outbox.send(OUTBOX, labelled, delay=delay, tx=unit and unit.begin())
 
 
-class Relay:
-    """Moves the outbox to the engine, in order for each key."""
-
-    name = "relay"
-
-    def __init__(self) -> None:
-        self._receiver: Receiver | None = None
-        self._draining = False
-
-    async def run(self, host: Host) -> None:
-        receiver = self._receiver = await host.letters.receiver(
-            OUTBOX, RELAY, limit=500, lease=host.settings.lease
-        )
-        while not self._draining:
-            for to, batch in _by_destination(await receiver.receive(500, wait=60.0)):
-                await self._move(host, to, batch)
-        await receiver.aclose()
-
-    async def drain(self) -> None:
-        self._draining = True
-        if self._receiver is not None:
-            await self._receiver.drain()
-
-    async def _move(self, host: Host, to: str, batch: Sequence[Delivery]) -> None:
-        assert self._receiver is not None
-        with suppress(LeaseLostError):
-            try:
-                await _deliver(host.queue, lambda: host.log, to, [d.message for d in batch])
-            except UnavailableError:
-                again = [Nack(d.receipt, delay=1.0, counted=False) for d in batch]
-                return await self._receiver.settle(again)
-            await self._receiver.settle([Ack(d.receipt) for d in batch])
+class _Limits(Protocol):
+    @property
+    def max_batch(self) -> int: ...
+    @property
+    def max_body(self) -> int: ...
 
 
-def _by_destination(batch: Sequence[Delivery]) -> list[tuple[str, list[Delivery]]]:
-    return [(to, list(run)) for to, run in groupby(batch, lambda d: d.message.headers[TO])]
-
-
-async def _deliver(
-    queue: QueueEngine, log: Callable[[], LogEngine], to: str, labelled: Sequence[Message]
-) -> None:
+def destination(
+    host: Host, to: str
+) -> tuple[Callable[[Sequence[Message]], Awaitable[None]], _Limits]:
+    """Return what sends to "queue:orders" or "log:ledger" on the engine, and its limits."""
     kind, _, name = to.partition(":")
-    messages = [message.without_headers((TO,)) for message in labelled]
     if kind == "log":
-        await log().append(name, messages)
-    else:
-        await queue.send(name, messages)
+        return partial(host.log.append, name), host.log.capabilities
+    return partial(host.queue.send, name), host.queue.capabilities
+
+
+def _require_fitting(host: Host, to: str, messages: Sequence[Message]) -> None:
+    """Refuse now what the engine would refuse when the transaction is long committed."""
+    _, limits = destination(host, to)
+    for message in messages:
+        if len(message.body) > limits.max_body:
+            raise ConfigError(
+                f"message {message.id!r} for {to.partition(':')[2]!r} has {len(message.body)} "
+                f"bytes, at most {limits.max_body}: store the body elsewhere and send a "
+                "reference to it (a claim check)"
+            )

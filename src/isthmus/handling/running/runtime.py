@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations, Worker
 from isthmus.handling.host import Host
-from isthmus.handling.outbox import Relay, needs_outbox
+from isthmus.handling.outbox import needs_outbox
+from isthmus.handling.relay import Relay
 from isthmus.handling.running import controls
 from isthmus.handling.running import housekeeping as keeping
 from isthmus.handling.running.controls import Controls, Pausable
