@@ -12,7 +12,7 @@ from typing import TypeVar
 from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
 from isthmus.errors import ConflictError
 
-__all__ = ["PATIENCE", "Unit", "current", "joined", "repeat", "transaction"]
+__all__ = ["PATIENCE", "Seal", "Unit", "current", "joined", "repeat", "transaction"]
 
 T = TypeVar("T")
 
@@ -20,10 +20,13 @@ PATIENCE = 50
 """How often work is run again after ConflictError before it counts as failed."""
 
 
+Seal = Callable[["Unit", Transaction], Awaitable[None]]
+
+
 class Unit:
     """A transaction that begins when something first needs it."""
 
-    __slots__ = ("_attempt", "_store", "batch", "tx")
+    __slots__ = ("_attempt", "_store", "batch", "seal", "sealed", "tx")
 
     def __init__(
         self, store: StoreEngine, attempt: int = 1, batch: Sequence[Delivery | Record] = ()
@@ -32,6 +35,11 @@ class Unit:
         self.batch = batch
         """What is being handled: one delivery or record, or a batch; empty outside handlers."""
         self.tx: Transaction | None = None
+        self.seal: Seal | None = None
+        """How it is written into another transaction, the user's own, that the batch is
+        handled; None outside handlers."""
+        self.sealed = False
+        """Whether that was written."""
 
     def begin(self) -> Transaction:
         """Return the transaction, beginning it if nobody has."""
@@ -63,13 +71,23 @@ async def transaction(store: StoreEngine, *, attempt: int = 1) -> AsyncGenerator
 
 @asynccontextmanager
 async def joined(store: StoreEngine, connection: object) -> AsyncGenerator[Transaction]:
-    """Make everything inside part of the transaction that the user holds."""
-    unit = Unit(store)
+    """Make everything inside part of the transaction that the user holds; in a handler,
+    the fact that its message is handled, too.
+
+    Raises:
+        ConflictError: It was handled before; let it through, so that the user's
+            transaction is rolled back.
+    """
+    handler = current.get()
+    unit = Unit(store, batch=handler.batch if handler else ())
     unit.tx = store.adopt(connection)
     token = current.set(unit)
     try:
         async with unit.tx as tx:
             yield tx
+            if handler is not None and handler.seal is not None:
+                await handler.seal(handler, tx)
+                handler.sealed = True
     finally:
         current.reset(token)
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
-from isthmus.contracts import Nack, Record
+from isthmus.contracts import Nack, Record, Transaction
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError, TimedOutError
 from isthmus.handling.calling.handler import Failed, Invoke
 from isthmus.handling.consuming.inbox import Inbox
@@ -95,6 +96,7 @@ class Attempts:
                 records = await self._without_duplicates(run, records, self._inbox)
             direct, followers = await self._parking.sort(records)
             unit = Unit(self._store, conflicts, direct)
+            unit.seal = partial(self._seal, run)
             current.set(unit)
             try:
                 failed = await self._handle(run, direct)
@@ -153,7 +155,10 @@ class Attempts:
         attempt: int,
     ) -> None:
         done = [r for i, r in enumerate(direct) if i not in failed] if failed else direct
-        if unit.tx is None and not followers and self._inbox is None:
+        if unit.sealed:
+            await self._complete_sealed(run, unit, done, followers)
+            await self._unseal(run, [direct[index] for index in failed or ()])
+        elif unit.tx is None and not followers and self._inbox is None:
             self._positions.finished(run.progress, _offsets(done))
         else:
             tx = unit.begin()
@@ -166,6 +171,34 @@ class Attempts:
             self._tell_success(done, attempt)
         for index, error in (failed or {}).items():
             await self._fail(run, direct[index], error, attempt=attempt)
+
+    async def _seal(self, run: Run, unit: Unit, tx: Transaction) -> None:
+        """Note in the user's own transaction that the records are handled."""
+        if unit.sealed:
+            return
+        records = [record for record in unit.batch if isinstance(record, Record)]
+        await self._positions.note(run.progress, _offsets(records), tx=tx)
+        if self._inbox is not None:
+            await self._inbox.note([record.message.id for record in records], tx=tx)
+
+    async def _complete_sealed(
+        self, run: Run, unit: Unit, done: Sequence[Record], followers: Sequence[Record]
+    ) -> None:
+        """The user's transaction has the notes: commit what else there is."""
+        if followers:
+            tx = unit.begin()
+            await self._parking.follow(followers, tx=tx)
+            await self._positions.note(run.progress, _offsets(followers), tx=tx)
+        if unit.tx is not None:
+            await unit.tx.commit()
+        self._positions.finished(run.progress, _offsets(done, followers), noted=True)
+
+    async def _unseal(self, run: Run, records: Sequence[Record]) -> None:
+        """Forget that these, which failed, were noted with the others of their batch."""
+        if records:
+            await self._notes.remove(run.progress.partition, _offsets(records))
+            if self._inbox is not None:
+                await self._inbox.forget([record.message.id for record in records])
 
     async def _fail_all(
         self, run: Run, records: Sequence[Record], error: Exception, attempt: int

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from isthmus.contracts import Ack, Delivery, Nack, Receiver
+from isthmus.contracts import Ack, Delivery, Nack, Receiver, Transaction
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
 from isthmus.handling.calling.handler import Failed, Invoke
 from isthmus.handling.consuming.failing import Failing
@@ -42,10 +42,11 @@ class Attempts:
         messages = [delivery.message for delivery in batch]
         for attempt in range(1, PATIENCE + 1):
             unit = Unit(self._store, attempt, batch)
+            unit.seal = self._seal
             current.set(unit)
             try:
                 failed = await self._invoke(messages)
-                if failed is None and unit.tx is None:
+                if failed is None and unit.tx is None and not unit.sealed:
                     return self._finishing.handled(batch)
                 return await self._complete(batch, unit, failed)
             except ConflictError as error:
@@ -78,7 +79,10 @@ class Attempts:
 
     async def _complete(self, batch: Sequence[Delivery], unit: Unit, failed: Failed | None) -> None:
         done = [d for i, d in enumerate(batch) if i not in failed] if failed else batch
-        if unit.tx is None:
+        if unit.sealed:
+            await self._complete_sealed(done, unit)
+            await self._inbox.forget([batch[index].message.id for index in failed or ()])
+        elif unit.tx is None:
             self._finishing.handled(done)
         else:
             await self._commit(done, unit)
@@ -94,6 +98,20 @@ class Attempts:
         await tx.commit()
         if not self._one:
             self._finishing.noted(done)
+        if self._signals.active:
+            self._tell_success(done)
+
+    async def _seal(self, unit: Unit, tx: Transaction) -> None:
+        """Note in the user's own transaction that the batch is handled."""
+        ids = [delivery.message.id for delivery in unit.batch]
+        if not unit.sealed or not await self._inbox.seen(ids):
+            await self._inbox.note(ids, tx=tx)
+
+    async def _complete_sealed(self, done: Sequence[Delivery], unit: Unit) -> None:
+        """The user's transaction has the note: commit what else there is, acknowledge."""
+        if unit.tx is not None:
+            await unit.tx.commit()
+        self._finishing.noted(done)
         if self._signals.active:
             self._tell_success(done)
 
