@@ -91,6 +91,15 @@ class Connection:
         tx.require_open()
         return tx
 
+    def reading(self, tx: Tx) -> MemoryTransaction | None:
+        """The transaction for one more read, if all that it has read is still so."""
+        self.require_open()
+        if tx is None:
+            return None
+        own = self.own(tx)
+        own.require_unchanged()
+        return own
+
     async def until(
         self,
         probe: Callable[[], T | None],

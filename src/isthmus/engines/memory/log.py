@@ -113,14 +113,15 @@ class MemoryLog:
     ) -> Sequence[Record]:
         journal = self._find(log)
         _require_versioned(journal)
+        within = self._at.reading(tx)
         seen = journal.history(key, after=after, limit=limit)
 
         def unchanged() -> None:
             if journal.history(key, after=after, limit=limit) != seen:
                 raise ConflictError(f"{log}/{key} has changed since it was read", subject="read")
 
-        if tx is not None:
-            self._at.own(tx).check(unchanged)
+        if within is not None:
+            within.check(unchanged)
         return seen
 
     async def offsets(self, log: str, *, at: Edge | float) -> Mapping[int, int]:

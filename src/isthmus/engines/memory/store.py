@@ -42,7 +42,7 @@ class MemoryStore:
         )
 
     async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
-        self._at.require_open()
+        within = self._at.reading(tx)
         seen = self._live(space, keys)
 
         def unchanged() -> None:
@@ -51,8 +51,8 @@ class MemoryStore:
                 if now.get(key) != seen.get(key):
                     raise _conflict(space, key, "has changed since it was read")
 
-        if tx is not None:
-            self._at.own(tx).check(unchanged)
+        if within is not None:
+            within.check(unchanged)
         return seen
 
     def _live(self, space: str, keys: Iterable[str]) -> dict[str, Entry]:

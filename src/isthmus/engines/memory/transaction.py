@@ -41,6 +41,11 @@ class MemoryTransaction:
         """Run `check` before all steps: what was read knew nothing of them."""
         self._checks.append(check)
 
+    def require_unchanged(self) -> None:
+        """Raises: ConflictError: What was read is so no longer."""
+        for check in self._checks:
+            check()
+
     def require_open(self) -> None:
         if self._ended:
             raise ConfigError("the transaction has ended; does a task outlive its handler?")
@@ -63,8 +68,7 @@ class MemoryTransaction:
         self.require_open()
         self._ended = True
         if self._steps:  # what only read was true when it read
-            for check in self._checks:
-                check()
+            self.require_unchanged()
             self._apply()
 
     def _apply(self) -> None:

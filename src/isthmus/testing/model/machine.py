@@ -35,6 +35,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=transactions)
     def begin(self) -> int:
+        return self._begin()
+
+    def _begin(self) -> int:
         for side in self.twins.sides:
             side.transactions.append(side.store.begin())
         self._begun += 1
@@ -43,7 +46,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), inside=st.lists(st.booleans(), min_size=2, max_size=6))
     def transact(self, data: st.DataObject, inside: list[bool]) -> None:
         """A transaction from begin to end, among calls that are none of its."""
-        number = self.begin()
+        number = self._begin()
         for joins in inside:
             self.any_call(data, number if joins else None)
         end = data.draw(st.sampled_from([self.commit, self.commit, self.roll_back]))
