@@ -156,7 +156,7 @@ class Database:
             raise self._refusal()
 
     def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
-        if isinstance(tx, ScriptTransaction | AdoptedTransaction) and tx.scope == self.scope:
+        if isinstance(tx, _OURS) and tx.scope == self.scope:
             return tx
         raise ConfigError(
             f"the transaction has the scope {getattr(tx, 'scope', tx)!r}, this has {self.scope!r}; "
@@ -226,6 +226,8 @@ class Database:
     def _refusal(self) -> UnavailableError:
         return UnavailableError(f"{self.path}: the engine is closed")
 
+
+_OURS = (ScriptTransaction, AdoptedTransaction)
 
 _UNLUCKY = 2
 """Attempts after which a transaction may hold the writer for a moment."""

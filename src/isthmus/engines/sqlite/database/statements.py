@@ -28,47 +28,51 @@ class Statements:
 
     async def execute(self, sql: str, /, **parameters: Any) -> int:
         require_plain(sql)
+        path = self._path  # a Work that held `self` would make a circle with its script
         return await self.ask(
-            lambda at: self._run(at, sql, parameters).rowcount, reads=False, ours=_OURS in sql
+            lambda at: _run(at, sql, parameters, path).rowcount, reads=False, ours=_OURS in sql
         )
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
         require_plain(sql)
-        kept = [dict(row) for row in rows]
+        kept, path = [dict(row) for row in rows], self._path
         if not kept:
             return 0
         return await self.ask(
-            lambda at: self._run_many(at, sql, kept).rowcount, reads=False, ours=_OURS in sql
+            lambda at: _run_many(at, sql, kept, path).rowcount, reads=False, ours=_OURS in sql
         )
 
     async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
         require_plain(sql)
+        path = self._path
         names, rows = await self.ask(
-            lambda at: _table(self._run(at, sql, parameters)),
+            lambda at: _table(_run(at, sql, parameters, path)),
             reads=only_reads(sql),
             ours=_OURS in sql,
         )
         return list(map(row_of(names)._make, rows))
 
-    def _run(self, at: Connection, sql: str, parameters: Mapping[str, Any]) -> sqlite3.Cursor:
-        try:
-            return at.execute(sql, parameters)
-        except _REFUSALS as error:
-            raise refused(error, sql, self._path) from error
 
-    def _run_many(
-        self, at: Connection, sql: str, rows: Sequence[Mapping[str, Any]]
-    ) -> sqlite3.Cursor:
-        at.execute("SAVEPOINT many")
-        try:
-            done = at.executemany(sql, rows)
-        except _REFUSALS as error:
-            with suppress(sqlite3.Error):  # no savepoint is left if the file itself refused
-                at.execute("ROLLBACK TO many")
-                at.execute("RELEASE many")
-            raise refused(error, sql, self._path) from error
-        at.execute("RELEASE many")
-        return done
+def _run(at: Connection, sql: str, parameters: Mapping[str, Any], path: Path) -> sqlite3.Cursor:
+    try:
+        return at.execute(sql, parameters)
+    except _REFUSALS as error:
+        raise refused(error, sql, path) from error
+
+
+def _run_many(
+    at: Connection, sql: str, rows: Sequence[Mapping[str, Any]], path: Path
+) -> sqlite3.Cursor:
+    at.execute("SAVEPOINT many")
+    try:
+        done = at.executemany(sql, rows)
+    except _REFUSALS as error:
+        with suppress(sqlite3.Error):  # no savepoint is left if the file itself refused
+            at.execute("ROLLBACK TO many")
+            at.execute("RELEASE many")
+        raise refused(error, sql, path) from error
+    at.execute("RELEASE many")
+    return done
 
 
 _REFUSALS = (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError)

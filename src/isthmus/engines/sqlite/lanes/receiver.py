@@ -111,7 +111,7 @@ class SqliteReceiver:
             return
         require_few(outcomes)
         clock, whole = self._database.clock, tx is not None
-        settlement = Settlement(self._sub, outcomes, clock, whole=whole, held=self._held)
+        settlement = Settlement(self._sub, outcomes, clock, whole, self._held)
         receipts = [outcome.receipt for outcome in outcomes]
         lost = await self._database.merge(settle, settlement, tx=tx)
         if not whole:

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from isthmus.clock import Clock
 from isthmus.contracts import Ack, Nack, Outcome
 from isthmus.engines.sqlite.database.connection import Connection
@@ -34,8 +36,7 @@ _PACKED = "SELECT packed FROM isthmus_single WHERE id = ?"
 _REPACK = "UPDATE isthmus_single SET packed = ? WHERE id = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What one call of `settle` says."""
 
     sub: int
