@@ -470,6 +470,23 @@ async def test_a_body_beyond_the_limit_is_refused_and_the_answer_is_read(
             assert (answer.status, answer.json()["limit"]) == (413, 1000)
 
 
+async def test_a_handler_that_reads_the_request_reads_what_came_within_the_limit(
+    declared: Declarations, serve: Serve
+) -> None:
+    @post(declared, "/both", body_limit=100)
+    async def both(order: Order, request: Request) -> bool:
+        return msgspec.json.decode(await request.body(), type=Order) == order
+
+    @post(declared, "/alone", body_limit=100)
+    async def alone(request: Request) -> int:
+        return len(await request.body())
+
+    async with serve(declared) as s:
+        assert (await s.client.post("/both", json={"id": "a", "total": 1})).json() is True
+        assert (await s.client.post("/alone", data=b"x" * 100)).json() == 100
+        assert (await s.client.post("/alone", data=b"x" * 101)).status == 413
+
+
 async def test_the_client_s_request_id_is_kept_if_it_is_sane(
     declared: Declarations, serve: Serve
 ) -> None:

@@ -1,11 +1,11 @@
 """Reading a request's body: bounded, and of a media type that is understood."""
 
 from starlette.requests import Request
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from isthmus.services.problem import Problem
 
-__all__ = ["LIMIT", "accept_json", "read"]
+__all__ = ["LIMIT", "accept_json", "again", "bounded", "read"]
 
 LIMIT = 1 << 20
 """Largest body that is read, in bytes, unless the route says more."""
@@ -26,6 +26,31 @@ def accept_json(request: Request) -> None:
     )
 
 
+def bounded(receive: Receive, *, limit: int) -> Receive:
+    """Return `receive`, raising a 413 Problem once the body is larger than `limit`."""
+    size = 0
+
+    async def received() -> Message:
+        nonlocal size
+        event = await receive()
+        size += len(event.get("body", b""))
+        if size > limit:
+            raise await _too_large(receive, limit, left=PATIENCE if _goes_on(event) else 0)
+        return event
+
+    return received
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that begins with `body`, which was read already."""
+    events: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return events.pop() if events else await receive()
+
+    return received
+
+
 async def read(request: Request, *, limit: int) -> bytes:
     """Return the whole body.
 
@@ -35,21 +60,22 @@ async def read(request: Request, *, limit: int) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limit:
         raise await _too_large(request.receive, limit, left=int(announced))
-    parts, size, more = list[bytes](), 0, True
+    receive, parts, more = bounded(request.receive, limit=limit), list[bytes](), True
     while more:
-        part, more = await _part(request.receive)
-        size += len(part)
-        if size > limit:
-            raise await _too_large(request.receive, limit, left=PATIENCE if more else 0)
-        parts.append(part)
+        event = await receive()
+        _refuse_end(event)
+        parts.append(event.get("body", b""))
+        more = _goes_on(event)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _part(receive: Receive) -> tuple[bytes, bool]:
-    event = await receive()
+def _goes_on(event: Message) -> bool:
+    return event.get("more_body", False)
+
+
+def _refuse_end(event: Message) -> None:
     if event["type"] == "http.disconnect":
         raise Problem(400, "the connection was closed before the body was complete")
-    return event.get("body", b""), event.get("more_body", False)
 
 
 async def _too_large(receive: Receive, limit: int, *, left: int) -> Problem:
@@ -62,5 +88,7 @@ async def _too_large(receive: Receive, limit: int, *, left: int) -> Problem:
 async def _drop(receive: Receive, left: int) -> None:
     more = left > 0
     while more and left > 0:
-        part, more = await _part(receive)
-        left -= len(part)
+        event = await receive()
+        _refuse_end(event)
+        left -= len(event.get("body", b""))
+        more = _goes_on(event)

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.calling import given
@@ -22,7 +23,7 @@ from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
 from isthmus.services.answer import Answer
-from isthmus.services.body import accept_json, read
+from isthmus.services.body import accept_json, again, bounded, read
 from isthmus.services.parameters import Parameters, Values, faults_of, refusal
 from isthmus.services.problem import Problem
 
@@ -64,9 +65,10 @@ class Endpoint:
         self.function, self._body_limit = function, body_limit
         self.signature = Signature(function)
         self.parameters = Parameters(method, names, declared.root.resources)
-        self._declared, self._works = declared, False
+        self._declared = declared
+        self._works = self._asks = False
         self._middleware: Sequence[Middleware] = ()
-        offers = [self.parameters.offer, _request, header, self._transaction, given.host]
+        offers = [self.parameters.offer, self._request, header, self._transaction, given.host]
         offers.append(given.resource)
         offers = [depends(offers, possible=POSSIBLE), *offers]
         self._plan = Plan(self.signature, offers, possible=POSSIBLE)
@@ -79,13 +81,17 @@ class Endpoint:
         self._plan.require(host)
         self._middleware = self._declared.root.middleware
 
-    async def respond(self, request: Request, host: Host) -> Response:
-        """Answer `request`; what it wrote is committed when this returns.
+    async def respond(self, scope: Scope, receive: Receive, host: Host) -> Response:
+        """Answer one request; what it wrote is committed when this returns.
 
         Raises:
             Problem: The request is not what the function takes.
         """
-        values = self.parameters.read(request, await self._body(request))
+        request = Request(scope, receive)
+        body = await self._body(request)
+        values = self.parameters.read(request, body)
+        if self._asks:
+            request = Request(scope, self._rest(body, receive))
         if self._works:
             return await repeat(host.store, lambda _: self._wrapped(request, host, values))
         return await self._wrapped(request, host, values)
@@ -97,6 +103,12 @@ class Endpoint:
         if body and wanted.schema.type is not bytes:
             accept_json(request)
         return body
+
+    def _rest(self, body: bytes, receive: Receive) -> Receive:
+        """Return what a handler that takes the Request reads from: as it came, but bounded."""
+        if self.parameters.body is not None:
+            return again(body, receive)
+        return bounded(receive, limit=self._body_limit)
 
     async def _wrapped(self, request: Request, host: Host, values: Values) -> Response:
         """Call the function inside the App's middleware, if it has any."""
@@ -133,7 +145,9 @@ class Endpoint:
         self._works = self._works or source is not None
         return source
 
-
-def _request(_: Signature, parameter: Parameter) -> Source | None:
-    """Offer the request itself."""
-    return Source(attrgetter("request")) if parameter.annotation is Request else None
+    def _request(self, _: Signature, parameter: Parameter) -> Source | None:
+        """Offer the request itself."""
+        if parameter.annotation is not Request:
+            return None
+        self._asks = True
+        return Source(attrgetter("request"))

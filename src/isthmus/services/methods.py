@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from isthmus.handling.host import Host
@@ -26,8 +25,7 @@ class Methods:
         endpoint = self._endpoints.get(scope["method"])
         if endpoint is None:
             raise self._refusal(scope)
-        request = Request(scope, receive)
-        response = await endpoint.respond(request, self._host)
+        response = await endpoint.respond(scope, receive, self._host)
         await response(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem:
