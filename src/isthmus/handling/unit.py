@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
+import msgspec
+
 from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
 from isthmus.errors import ConflictError
 
@@ -23,28 +25,24 @@ PATIENCE = 50
 Seal = Callable[["Unit", Transaction], Awaitable[None]]
 
 
-class Unit:
+class Unit(msgspec.Struct, eq=False):
     """A transaction that begins when something first needs it."""
 
-    __slots__ = ("_attempt", "_store", "batch", "seal", "sealed", "tx")
-
-    def __init__(
-        self, store: StoreEngine, attempt: int = 1, batch: Sequence[Delivery | Record] = ()
-    ) -> None:
-        self._store, self._attempt = store, attempt
-        self.batch = batch
-        """What is being handled: one delivery or record, or a batch; empty outside handlers."""
-        self.tx: Transaction | None = None
-        self.seal: Seal | None = None
-        """How it is written into another transaction, the user's own, that the batch is
-        handled; None outside handlers."""
-        self.sealed = False
-        """Whether that was written."""
+    store: StoreEngine
+    attempt: int = 1
+    batch: Sequence[Delivery | Record] = ()
+    """What is being handled: one delivery or record, or a batch; empty outside handlers."""
+    tx: Transaction | None = None
+    seal: Seal | None = None
+    """How it is written into another transaction, the user's own, that the batch is
+    handled; None outside handlers."""
+    sealed: bool = False
+    """Whether that was written."""
 
     def begin(self) -> Transaction:
         """Return the transaction, beginning it if nobody has."""
         if self.tx is None:
-            self.tx = self._store.begin(attempt=self._attempt)
+            self.tx = self.store.begin(attempt=self.attempt)
         return self.tx
 
 
