@@ -18,6 +18,7 @@ import msgspec
 
 from isthmus import App, Record, Retry, Transaction
 from isthmus.clock import SystemClock
+from isthmus.handling.outbox import OUTBOX, RELAY, needs_outbox
 from isthmus.messaging import Queue, Subscription
 from isthmus.streams import Group
 from isthmus.testing.torture import Witness
@@ -121,7 +122,11 @@ async def mail(order: Order, witness: Witness) -> None:
     await falter()
 
 
-@ledger.group("post", session=LEASE, retry=often)
+APART = os.environ.get("ISTHMUS_STORE") != os.environ.get("ISTHMUS_ENGINE")
+"""Whether rows and messages lie apart: a relay that dies may append a record twice."""
+
+
+@ledger.group("post", session=LEASE, retry=often, inbox=3600.0 if APART else None)
 async def post(order: Order, tx: Transaction, witness: Witness, record: Record) -> None:
     await suffer("post", order)
     await tx.execute(
@@ -133,11 +138,6 @@ async def post(order: Order, tx: Transaction, witness: Witness, record: Record) 
     )
     await witness.tell(f"post {order.number}")
     await falter()
-
-
-def reach(recorder: int) -> None:
-    """Have this process tell the recorder on this port, as the others do."""
-    os.environ["ORDEAL_RECORDER"] = str(recorder)
 
 
 def sources() -> Mapping[str, Queue[Order] | Subscription | Group]:
@@ -158,4 +158,7 @@ async def left() -> Mapping[str, object]:
             remaining = (stats.ready, stats.leased, stats.delayed)
         if any(remaining):
             found[stage] = remaining
+    host = app.declarations.host
+    if needs_outbox(host) and (waiting := await host.letters.browse(OUTBOX, RELAY)):
+        found["outbox"] = len(waiting)
     return found

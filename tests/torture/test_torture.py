@@ -20,19 +20,51 @@ from isthmus.testing.torture import Place, Reckoning, Recorder, Torture
 
 HERE = Path(__file__).parent
 SIZE = float(os.environ.get("ORDEAL", "1"))
-ORDERS, KILLS = int(10_000 * SIZE), int(12 * SIZE)
 WORKERS, PRODUCERS = 3, 2
 RATE = 400
 """Orders a second that each producer sends at most."""
 
 
-def places(folder: Path, engine: str, recorder: Recorder) -> Iterator[Place]:
-    surroundings = os.environ | {"ISTHMUS_ENGINE": engine, "ORDEAL_RECORDER": str(recorder.port)}
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to keep the data, and how much it has to stand."""
+
+    name: str
+    orders: int
+    kills: int
+    engine: str = "ordeal.db?durability=normal"
+    store: str = "ordeal.db?durability=normal"
+
+    def surroundings(self, folder: Path) -> dict[str, str]:
+        """Return the settings of all processes."""
+        files = {"ISTHMUS_ENGINE": self.engine, "ISTHMUS_STORE": self.store}
+        return {name: f"sqlite:///{folder}/{file}" for name, file in files.items()}
+
+
+ROUNDS = [
+    Round(name="normal", orders=int(10_000 * SIZE), kills=int(12 * SIZE)),
+    Round(
+        name="full",
+        orders=int(10_000 * SIZE),
+        kills=int(12 * SIZE),
+        engine="ordeal.db?durability=full",
+        store="ordeal.db?durability=full",
+    ),
+    Round(
+        name="two engines",
+        orders=int(3_000 * SIZE),
+        kills=int(6 * SIZE),
+        engine="engine.db?durability=normal",
+    ),
+]
+
+
+def places(folder: Path, round_: Round, recorder: Recorder) -> Iterator[Place]:
+    told = {"ORDEAL_RECORDER": str(recorder.port), **round_.surroundings(folder)}
     run = [sys.executable, "-m", "isthmus", "run", "ordeal:app", "--log-level", "error"]
-    worker = Place(name="worker", command=run, folder=HERE, environment=surroundings)
+    worker = Place(name="worker", command=run, folder=HERE, environment=os.environ | told)
     yield msgspec.structs.replace(worker, count=WORKERS)
     for share in range(PRODUCERS):
-        numbers = map(str, (share, ORDERS, PRODUCERS, RATE))
+        numbers = map(str, (share, round_.orders, PRODUCERS, RATE))
         produce = [sys.executable, "producer.py", str(folder / f"acknowledged-{share}"), *numbers]
         yield msgspec.structs.replace(worker, name=f"producer-{share}", command=produce, ends=True)
 
@@ -40,8 +72,8 @@ def places(folder: Path, engine: str, recorder: Recorder) -> Iterator[Place]:
 class Aftermath:
     """What somebody finds who was not part of it, when all is over."""
 
-    def __init__(self, ordeal: Any, folder: Path, told: Counter[str]) -> None:
-        self._ordeal, self._folder, self._told = ordeal, folder, told
+    def __init__(self, ordeal: Any, folder: Path, told: Counter[str], orders: int) -> None:
+        self._ordeal, self._folder, self._told, self._orders = ordeal, folder, told, range(orders)
 
     def rows(self) -> Iterator[Reckoning]:
         """Each effect in the database is there, once."""
@@ -61,17 +93,17 @@ class Aftermath:
         """Each poison is a dead letter, once, and no innocent is."""
         reckonings = list[Reckoning]()
         for stage, source in self._ordeal.sources().items():
-            letters = await source.dead_letters.list(limit=ORDERS)
+            letters = await source.dead_letters.list(limit=len(self._orders))
             numbers = [msgspec.json.decode(each.message.body)["number"] for each in letters]
             found = numbers if self._ordeal.STAGES[stage] else set(numbers)  # some are sent twice
-            wanted = self._came(stage) & self._ordeal.poison(stage, range(ORDERS))
+            wanted = self._came(stage) & self._ordeal.poison(stage, self._orders)
             reckonings.append(Reckoning(f"dead letters of {stage}", wanted=wanted, found=found))
         return reckonings
 
     def acknowledged(self) -> Reckoning:
         files = [self._folder / f"acknowledged-{share}" for share in range(PRODUCERS)]
         found = [int(number) for file in files for number in file.read_text().split()]
-        return Reckoning("acknowledged orders", wanted=range(ORDERS), found=found)
+        return Reckoning("acknowledged orders", wanted=self._orders, found=found)
 
     def out_of_order(self) -> Sequence[Any]:
         """Return what was posted before a record of its key that stands before it."""
@@ -88,24 +120,32 @@ class Aftermath:
             if former > later
         ]
 
-    def is_sound(self) -> bool:
-        with closing(sqlite3.connect(self._folder / "ordeal.db")) as database:
-            return database.execute("pragma integrity_check").fetchall() == [("ok",)]
+    def damages(self) -> Sequence[Any]:
+        """Return what SQLite finds wrong with the files."""
+        found = self._of_each_file("pragma integrity_check")
+        return [row for row in found if row != ("ok",)]
 
-    def leases(self) -> Sequence[Any]:
+    def held(self) -> Sequence[Any]:
         """Return what the engine still holds for somebody."""
-        with closing(sqlite3.connect(self._folder / "ordeal.db")) as database:
-            held = "select token from isthmus_lease union select id from isthmus_single where token"
-            return database.execute(held).fetchall()
+        return self._of_each_file(
+            "select token from isthmus_lease union select id from isthmus_single where token"
+        )
+
+    def _of_each_file(self, sql: str) -> Sequence[Any]:
+        rows = list[Any]()
+        for file in self._folder.glob("*.db"):
+            with closing(sqlite3.connect(file)) as database:
+                rows += database.execute(sql)
+        return rows
 
     def _done(self, stage: str) -> set[int]:
         """Return the numbers that have an effect in a stage."""
-        return self._came(stage) - self._ordeal.poison(stage, range(ORDERS))
+        return self._came(stage) - self._ordeal.poison(stage, self._orders)
 
     def _came(self, stage: str) -> set[int]:
         """Return the numbers that came to a stage: all that were done in the one before."""
         before = self._ordeal.STAGES[stage]
-        return self._done(before) if before else set(range(ORDERS))
+        return self._done(before) if before else set(self._orders)
 
 
 def settled(ordeal: Any, torture: Torture) -> Callable[[], Awaitable[bool]]:
@@ -117,34 +157,34 @@ def settled(ordeal: Any, torture: Torture) -> Callable[[], Awaitable[bool]]:
 
 @pytest.mark.torture
 @pytest.mark.timeout(300 * max(SIZE, 1))
-@pytest.mark.parametrize("durability", ["normal", "full"])
+@pytest.mark.parametrize("round_", ROUNDS, ids=lambda each: each.name)
 async def test_nothing_is_lost_or_done_twice_though_processes_are_killed(
-    ordeal: Any, durability: str, folder: Path
+    ordeal: Any, round_: Round, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = f"sqlite:///{folder}/ordeal.db?durability={durability}"
-    ordeal.app.configure(engine=engine)
+    for name, value in round_.surroundings(folder).items():
+        monkeypatch.setenv(name, value)
     async with Recorder(folder / "told") as recorder:
-        ordeal.reach(recorder.port)
+        monkeypatch.setenv("ORDEAL_RECORDER", str(recorder.port))
         async with ordeal.app:
             torture = Torture(
-                *places(folder, engine, recorder), folder=folder, frozen=1.5 * ordeal.LEASE
+                *places(folder, round_, recorder), folder=folder, frozen=1.5 * ordeal.LEASE
             )
             async with torture:
                 await torture.run(
-                    until=settled(ordeal, torture), kills=KILLS, within=280 * max(SIZE, 1)
+                    until=settled(ordeal, torture), kills=round_.kills, within=280 * max(SIZE, 1)
                 )
-            aftermath = Aftermath(ordeal, folder, recorder.told())
+            aftermath = Aftermath(ordeal, folder, recorder.told(), round_.orders)
             reckonings = [aftermath.acknowledged(), *aftermath.rows(), *aftermath.told()]
             reckonings += await aftermath.dead()
             left = await ordeal.left()
     print(
-        f"\n{durability}: {len(torture.killed)} killed, {torture.deaths} killed by poison, "
+        f"\n{round_.name}: {len(torture.killed)} killed, {torture.deaths} killed by poison, "
         f"{len(torture.thawed)} frozen, repeats {recorder.told().total() - len(recorder.told())}"
     )
     print(*reckonings, sep="\n")
     assert [str(each) for each in reckonings if not each.balances] == [], f"look into {folder}"
     assert torture.faults == []
     assert left == {}
-    assert aftermath.leases() == []
+    assert aftermath.held() == []
     assert aftermath.out_of_order() == []
-    assert aftermath.is_sound()
+    assert aftermath.damages() == []
