@@ -163,11 +163,13 @@ class GroupTests(LogTests):
 
     async def test_a_member_keeps_its_own_for_a_session(self, ledger: Ledger) -> None:
         await ledger.declare()
-        member, other = await ledger.owner(), await ledger.join()
+        one, two = await ledger.owner(), await ledger.join()
+        await ledger.share_out(one, two)
+        owner, idle = (one, two) if one.owned else (two, one)
         await ledger.elapse(SESSION * 0.8)
-        await other.read(0, wait=ledger.patience)
-        assert not other.owned
-        await member.commit({0: 0})
+        await idle.read(0, wait=ledger.patience)
+        assert not idle.owned
+        await owner.commit({0: 0})
 
     async def test_reading_nothing_keeps_the_membership(self, ledger: Ledger) -> None:
         await ledger.declare()
