@@ -18,8 +18,8 @@ def test_nothing_has_to_be_said(project: Path):
 
 
 def test_the_environment_is_read(project: Path):
-    environ = {"ISTHMUS_DRAIN": "2.5", "ISTHMUS_PORT": "0", "ISTHMUS_LOG": "debug", "HOME": "/"}
-    assert Settings.load(environ, project) == Settings(drain=2.5, port=0, log="debug")
+    environ = {"ISTHMUS_DRAIN": "2.5", "ISTHMUS_PORT": "0", "ISTHMUS_LOG_LEVEL": "debug", "HOME": "/"}
+    assert Settings.load(environ, project) == Settings(drain=2.5, port=0, log_level="debug")
 
 
 def test_the_process_environment_is_the_default(project: Path, monkeypatch: pytest.MonkeyPatch):
@@ -49,13 +49,13 @@ def test_a_project_of_something_else_has_no_settings(project: Path):
 
 def test_every_fault_is_listed_at_once_with_its_place(project: Path):
     project.write_text('[tool.isthmus]\nengin = "memory://"\nsession = "soon"\n')
-    environ = {"ISTHMUS_DRAIN": "x", "ISTHMUS_PORT": "70000", "ISTHMUS_LOG": "loud"}
+    environ = {"ISTHMUS_DRAIN": "x", "ISTHMUS_PORT": "70000", "ISTHMUS_LOG_LEVEL": "loud"}
     with pytest.raises(ConfigError) as caught:
         Settings.load(environ, project)
     told = str(caught.value)
     assert "ISTHMUS_DRAIN = 'x': Expected `float`" in told
     assert "ISTHMUS_PORT = '70000': Expected `int` <= 65535" in told
-    assert "ISTHMUS_LOG = 'loud': Invalid enum value" in told
+    assert "ISTHMUS_LOG_LEVEL = 'loud': Invalid enum value" in told
     assert f"{project}: [tool.isthmus] session = 'soon': Expected `float`" in told
     assert f"{project}: [tool.isthmus] engin: no such setting; there are app, engine" in told
 

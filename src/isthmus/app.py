@@ -312,14 +312,19 @@ class App(Module):
     ) -> None:
         await self.aclose()
 
-    def test(self) -> "Trial":
-        """Return the App on memory and virtual time: `async with app.test() as t:`."""
+    def test(self, *, engine: str = "memory://") -> "Trial":
+        """Return the App on memory and virtual time: `async with app.test() as t:`.
+
+        Memory runs no SQL. For handlers with statements of their own give a file, as
+        `engine=f"sqlite:///{tmp_path}/test.db"`: real rows, virtual time, and a tenth
+        of a real second for each `settle`.
+        """
         from isthmus.handling.running.trial import Trial
         from isthmus.messaging import DeclaredQueue, DeclaredTopic
 
         model = self.describe()
         topics = [each.name for kind in (DeclaredQueue, DeclaredTopic) for each in model.of(kind)]
-        return Trial(self.name, self.declarations, self.signals, topics)
+        return Trial(self.name, self.declarations, self.signals, topics, engine=engine)
 
     # --- transactions -----------------------------------------------------------------------
 

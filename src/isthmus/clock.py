@@ -74,8 +74,9 @@ class SystemClock:
 class ManualClock:
     """A clock that moves only when told to, and wakes who waited, in order."""
 
-    def __init__(self, start: float = 1_700_000_000.0) -> None:
-        self._now = start
+    def __init__(self, start: float = 1_700_000_000.0, *, pause: float = 0.0) -> None:
+        """`pause`: real seconds that each turn of `settle` leaves to threads."""
+        self._now, self._pause = start, pause
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._ticket = itertools.count()
 
@@ -136,4 +137,4 @@ class ManualClock:
     async def settle(self, turns: int = 20) -> None:
         """Let the loop turn, so that everything woken gets as far as it can."""
         for _ in range(turns):
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._pause)

@@ -53,7 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     its partitions are given to the others."""
     lease: Annotated[float, Meta(ge=1, le=43_200)] = 30.0
     """Seconds a process holds a message of its own housekeeping (outbox, schedules)."""
-    log: Level = "info"
+    log_level: Level = "info"
     """Least severe level that is logged."""
 
     def __post_init__(self) -> None:

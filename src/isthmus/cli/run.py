@@ -67,7 +67,7 @@ def run(
     spec = spec or named
     settings = {name: value for name, value in given.items() if value is not None}
     if log_level is not None:
-        settings["log"] = log_level
+        settings["log_level"] = log_level
     place = _Place(spec, settings, only=only, form=form)
     if SUPERVISED in os.environ:
         return place.serve_supervised()
@@ -86,7 +86,7 @@ class _Place:
         self, spec: str | None, settings: Mapping[str, Any], *, only: Sequence[str], form: Form
     ) -> None:
         self._spec, self._settings, self._only, self._form = spec, settings, only, form
-        level = settings.get("log") or Settings.load().log
+        level = settings.get("log_level") or Settings.load().log_level
         begin_logging(level=level, form=form, label=os.environ.get(SUPERVISED, ""))
 
     def app(self) -> App:
@@ -154,7 +154,7 @@ class _Place:
         for name in self._only:
             arguments += ["--only", name]
         for name, value in self._settings.items():
-            option = "--log-level" if name == "log" else f"--{name}"
+            option = f"--{name.replace('_', '-')}"
             arguments += [option, str(value)]
         return [sys.executable, "-m", "isthmus", "run", *arguments, "--log", self._form]
 

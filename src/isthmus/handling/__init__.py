@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isthmus.handling.calling.batch import Batch
     from isthmus.handling.calling.dependencies import Depends, Header
-    from isthmus.handling.calling.middleware import Incoming
+    from isthmus.handling.calling.middleware import Incoming, Proceed
     from isthmus.handling.calling.sync_transaction import SyncTransaction
     from isthmus.handling.consuming.verdicts import Postpone, Reject
     from isthmus.handling.schedules import Tick
@@ -18,6 +18,7 @@ _HOME = {
     "Header": "calling.dependencies",
     "Incoming": "calling.middleware",
     "Postpone": "consuming.verdicts",
+    "Proceed": "calling.middleware",
     "Reject": "consuming.verdicts",
     "SyncTransaction": "calling.sync_transaction",
     "Tick": "schedules",
@@ -30,6 +31,7 @@ __all__ = [
     "Header",
     "Incoming",
     "Postpone",
+    "Proceed",
     "Reject",
     "SyncTransaction",
     "Tick",

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from typing import Generic, TypeVar
 
 from isthmus.clock import Clock
+from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.unit import current
 from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
 from isthmus.schema import Schema
@@ -36,7 +37,14 @@ class Envelope(Generic[T]):
         ttl: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Message:
-        """Raises SchemaError if `value` is not what is sent here."""
+        """Raises SchemaError if `value` is not what is sent here, or id, key or a header
+        no text; ConfigError if `priority` is out of range."""
+        if headers is not None:
+            _require_text(headers)
+        if not (id is None or isinstance(id, str)) or not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SchemaError(f"id={id!r}, key={key!r}: expected str")
+        if priority and not -9 <= priority <= 9:
+            raise ConfigError(f"priority={priority!r} is out of range: -9 to 9")
         schema = self._schema.member(value)
         now = self._now()
         return Message(
@@ -53,6 +61,12 @@ class Envelope(Generic[T]):
             expires_at=0.0 if ttl is None else now + ttl,
             headers=_traced(headers),
         )
+
+
+def _require_text(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise SchemaError(f"header {name!r} is {value!r}: names and values of headers are str")
 
 
 def _traced(headers: Mapping[str, str] | None) -> Mapping[str, str]:

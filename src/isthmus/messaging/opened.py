@@ -67,10 +67,16 @@ class Opened(Generic[T]):
     def until(self, delay: Span, at: datetime | None) -> float:
         """Return the seconds from now until `at`, or `delay`."""
         if at is None:
-            return seconds(delay) if delay else 0.0
+            return _not_negative(delay) if delay else 0.0
         if at.tzinfo is None:
             raise ConfigError(f"at={at.isoformat()} has no time zone; use datetime.now(UTC)")
         return max(0.0, at.timestamp() - self.host.clock.now())
+
+
+def _not_negative(delay: Span) -> float:
+    if isinstance(delay, str) or seconds(delay) < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"delay={delay!r}: expected 0 or more seconds, or a timedelta")
+    return seconds(delay)
 
 
 class _Room:

@@ -60,6 +60,7 @@ class Docket:
             linger=0.0,
             clock=host.clock,
             taken=_nothing,
+            failed=broken,
         )
         self.count = 0
         """How many records are in hand."""

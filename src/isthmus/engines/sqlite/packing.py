@@ -25,7 +25,17 @@ class _Attributes(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Attributes).decode
+_decode_exactly = msgspec.msgpack.Decoder(_Attributes).decode
+
+
+def _decode(packed: bytes) -> _Attributes:
+    """What a hand has written otherwise than `pack` must not stop whoever receives it."""
+    try:
+        return _decode_exactly(packed)
+    except msgspec.ValidationError:
+        values = msgspec.msgpack.decode(packed)
+        headers = {str(name): str(value) for name, value in values[-1].items()}
+        return msgspec.convert([*values[:-1], headers], _Attributes, strict=False)
 
 
 def pack(message: Message) -> bytes:

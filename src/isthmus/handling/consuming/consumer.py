@@ -130,6 +130,7 @@ class _Session:
         self._receiver, self._most = receiver, most
         self._least = self._appetite = max(options.concurrency, options.batch)
         self._hungry, self._ended = asyncio.Event(), False
+        self._failure: Exception | None = None
         inbox = Inbox(host.store, of.inbox, retention=options.inbox)
         failing = Failing(host, of, options.retry, receiver)
         self._finishing = Finishing(host, of, inbox, receiver, settled=self._on_taken)
@@ -169,6 +170,7 @@ class _Session:
             linger=options.linger,
             clock=host.clock,
             taken=self._on_taken,
+            failed=self._on_failure,
         )
         self._pool.low = self._appetite // 2
         self._watch = Watch(
@@ -188,6 +190,8 @@ class _Session:
             await self._give_back(self._pool.take_back())
             await self._pool.close()
             await self._finishing.done()
+            if self._failure is not None:
+                raise self._failure
         finally:
             watch.cancel()
             await self._give_back(self._pool.abandon())
@@ -254,6 +258,11 @@ class _Session:
 
     def _full(self) -> bool:
         return self._pool.waiting > self._pool.low or self._finishing.count > 2 * self._most
+
+    def _on_failure(self, error: Exception) -> None:
+        """A fault of ours, not of a handler: end, and say so."""
+        self._failure = self._failure or error
+        self._ending = asyncio.create_task(self.end())
 
     def _on_taken(self) -> None:
         if not self._hungry.is_set() and not self._full():

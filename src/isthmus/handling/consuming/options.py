@@ -1,6 +1,7 @@
 """What may be said of a handler, with unit, default and range; checked where it is said."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypedDict, Unpack, cast
 
 import msgspec
@@ -40,6 +41,8 @@ class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Attributes or headers and the values wanted; other messages are let pass."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.retry, Retry):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"retry={self.retry!r}: expected a Retry, as Retry(attempts=5)")
         _within("concurrency", self.concurrency, 1, 10_000)
         _within("timeout", self.timeout, 0.001, float("inf"))
         _within("lease", self.lease, 1, 43_200)
@@ -50,7 +53,9 @@ class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
             _within("rate", self.rate, 1e-6, float("inf"))
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
+def _within(name: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{name}={value!r}: expected a number from {low:g} to {high:g}")
     if not low <= value <= high:
         raise ConfigError(f"{name}={value!r} is out of range: {low:g} to {high:g}")
 
@@ -79,13 +84,19 @@ def options(**words: Unpack[HandlerWords]) -> HandlerOptions:
     if unknown := sorted(set(words) - set(known)):
         raise ConfigError(f"a handler has no option {unknown[0]!r}; it has {', '.join(known)}")
     given = cast("dict[str, Any]", dict(words))
-    spans: dict[str, Any] = {name: seconds(given[name]) for name in SPANS if name in given}
+    spans: dict[str, Any] = {name: _span(name, given[name]) for name in SPANS if name in given}
     wanted = {name: _listed(value) for name, value in words.get("where", {}).items()}
     chosen: dict[str, Any] = {**given, **spans, "where": wanted}
     return HandlerOptions(**chosen)
 
 
 SPANS = ("timeout", "lease", "inbox", "linger")
+
+
+def _span(name: str, value: object) -> float:
+    if isinstance(value, timedelta) or (isinstance(value, int | float) and value is not True):
+        return seconds(value)
+    raise ConfigError(f"{name}={value!r}: expected seconds, or a timedelta")
 
 
 def _listed(value: str | Sequence[str]) -> Sequence[str]:

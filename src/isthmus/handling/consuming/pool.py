@@ -56,7 +56,8 @@ class Pool(Generic[T]):
     One slot is enough for work that never waits. The others are woken once it is found to
     wait; until then it gives way, after QUANTUM pieces, to whatever else the loop has to do.
 
-    `taken` is called whenever a slot has taken something and no more than `low` are left.
+    `taken` is called whenever a slot has taken something and no more than `low` are left;
+    `failed` if the work itself raises, which it must not: what it held is left to its lease.
     """
 
     def __init__(
@@ -68,8 +69,10 @@ class Pool(Generic[T]):
         linger: float,
         clock: Clock,
         taken: Callable[[], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._work, self._taken, self._clock = work, taken, clock
+        self._failed = failed
         self._concurrency, self._batch, self._linger = concurrency, batch, linger
         self._ready: deque[T] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -156,7 +159,12 @@ class Pool(Generic[T]):
     def _open_slot(self) -> None:
         slot: Slot[T] = Slot()
         slot.task = asyncio.create_task(self._run(slot))
+        slot.task.add_done_callback(self._on_end)
         self.slots.append(slot)
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._failed(error)
 
     def _wake(self) -> bool:
         idle = self._idle.popleft()

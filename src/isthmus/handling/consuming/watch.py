@@ -4,6 +4,7 @@ It looks once a second instead of arming a timer per message, so that a handler'
 timeout costs nothing while it is kept.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from isthmus.contracts import Delivery, Receiver
@@ -16,6 +17,8 @@ from isthmus.handling.facts import HandlerTimedOut
 from isthmus.handling.host import Host
 
 __all__ = ["Watch"]
+
+_log = logging.getLogger("isthmus.consumer")
 
 Back = Callable[[Sequence[Delivery]], Awaitable[None]]
 
@@ -44,8 +47,10 @@ class Watch:
         extended = self._host.clock.now()
         while True:
             await self._until_something_is_held()
+            before = self._host.clock.now()
             await self._host.clock.sleep(tick)
             now = self._host.clock.now()
+            self._tell_if_blocked(now - before - tick)
             self._cut_the_late(now)
             if now - extended >= self._options.lease / 3 or now < extended:
                 extended = now
@@ -55,6 +60,16 @@ class Watch:
         self._pool.offered.clear()
         if not any(True for _ in self._held()):
             await self._pool.offered.wait()
+
+    def _tell_if_blocked(self, late: float) -> None:
+        if late > self._options.lease / 2:
+            _log.warning(
+                "the event loop stood still for %.1f s, and leases of %r with it (%g s): does a "
+                "handler block? Write it as def, so that it runs in a thread",
+                late,
+                self._of.address,
+                self._options.lease,
+            )
 
     def _cut_the_late(self, now: float) -> None:
         seen = self._since

@@ -33,7 +33,12 @@ WITNESS = "isthmus-trial"
 SERVER = "http"
 """The worker that is left out: sockets know nothing of virtual time."""
 
-LEISURE = 60.0
+MEMORY = "memory://"
+
+PAUSE = 0.001
+"""Real seconds a turn, which an engine with threads of its own needs to answer in."""
+
+LEISURE = 12.0
 """Days of virtual time are not spent on looking what is paused: `settle` looks."""
 
 QUIET = 60
@@ -60,10 +65,16 @@ class Trial:
     """A running App whose time stands still until `advance`."""
 
     def __init__(
-        self, name: str, declared: Declarations, signals: Signals, topics: Sequence[str]
+        self,
+        name: str,
+        declared: Declarations,
+        signals: Signals,
+        topics: Sequence[str],
+        *,
+        engine: str = MEMORY,
     ) -> None:
-        self.clock = ManualClock()
-        settings = Settings(engine="memory://")
+        self.clock = ManualClock(pause=0.0 if engine == MEMORY else PAUSE)
+        settings = Settings(engine=engine)
         self._declared, self._topics = declared, topics
         self._opening = opened(name, declared, settings, self.clock, signals)
         self._sent: dict[str, list[Message]] = {topic: [] for topic in topics}
@@ -71,7 +82,7 @@ class Trial:
     async def __aenter__(self) -> Self:
         self.host: Host = await self._opening.__aenter__()
         self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
-        self._runtime = Runtime(self._declared, self.host, apart={SERVER})
+        self._runtime = Runtime(self._declared, self.host, apart={SERVER}, leisure=LEISURE)
         self._running = asyncio.create_task(self._runtime.run())
         await self.settle()
         return self
@@ -90,6 +101,7 @@ class Trial:
 
     async def advance(self, span: Span) -> None:
         """Let time pass: whatever falls due happens, in its order."""
+        await self._runtime.controls.apply(self.host)
         await self.clock.advance(seconds(span))
         await self.settle()
 
@@ -98,7 +110,7 @@ class Trial:
         await self._runtime.controls.apply(self.host)
         quiet, before = 0, None
         while quiet < QUIET:
-            await asyncio.sleep(0)
+            await self.clock.settle(1)
             now = self._in_hand()
             quiet = quiet + 1 if now == before else 0
             before = now
