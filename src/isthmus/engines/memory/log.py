@@ -94,7 +94,8 @@ class MemoryLog:
             journal.require(expected)
             return journal.append(messages, now=self._at.now())
 
-        self._at.apply(step, tx)
+        if messages or expected:
+            self._at.apply(step, tx)
 
     async def read(
         self, log: str, partition: int, *, offset: int, limit: int, wait: float = 0.0

@@ -102,7 +102,8 @@ class MemoryMember:
             self._group.positions.update(positions)
             return lambda: self._group.positions.update(before)
 
-        self._at.apply(step, tx)
+        if positions:
+            self._at.apply(step, tx)
 
     async def guard(self, partitions: Sequence[int], *, tx: Transaction) -> None:
         epochs = {partition: self._owned.get(partition) for partition in partitions}
@@ -111,7 +112,8 @@ class MemoryMember:
             self._require(epochs)
             return nothing
 
-        self._at.apply(step, tx)
+        if partitions:
+            self._at.apply(step, tx)
 
     def _require(self, epochs: Mapping[int, int | None]) -> None:
         lost = [p for p, epoch in epochs.items() if not self._group.owns(self._name, p, epoch)]

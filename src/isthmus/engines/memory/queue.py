@@ -122,7 +122,8 @@ class MemoryQueue:
             gone, undo = self._find(topic, subscription).remove(ids, now=self._at.now())
             return undo
 
-        self._at.apply(step, tx)
+        if ids:
+            self._at.apply(step, tx)
         return gone
 
     async def purge(self, topic: str, subscription: str) -> int:

@@ -65,7 +65,8 @@ class MemoryStore:
     async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
         for put in puts:
             _require_fitting(space, put)
-        self._at.apply(lambda: self._put_all(space, puts), tx)
+        if puts:
+            self._at.apply(lambda: self._put_all(space, puts), tx)
 
     def _put_all(self, space: str, puts: Sequence[Put]) -> Undo:
         rows = self._space(space)
