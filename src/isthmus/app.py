@@ -342,7 +342,8 @@ class App(Module):
     async def join(self, connection: object) -> AsyncGenerator[Transaction]:
         """Make what isthmus does inside part of a transaction that you hold: a
         `sqlite3.Connection`, or a SQLAlchemy connection or session, sync or async, on
-        the store's own database. It leaves when *you* commit.
+        the store's own database. It leaves when *you* commit; an error inside undoes
+        nothing by itself, so that you decide.
 
         Raises:
             UnsupportedError: It is of another database.

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from isthmus.testing import Place, Reckoning, Recorder, Torture, Witness
 
 FOREVER = "import signal; print('up', flush=True); signal.pause()"
@@ -64,6 +66,18 @@ if not mark.exists():
     async with torture:
         await torture.run(until=settled, kills=0, within=50)
     assert (torture.deaths, torture.killed, torture.faults) == (1, [], [])
+
+
+async def test_a_process_that_fails_ends_the_torture_and_says_where_to_look(tmp_path: Path) -> None:
+    torture = Torture(place("import no_such_module"), folder=tmp_path, pause=(0.0, 0.01))
+
+    async def settled() -> bool:
+        return False
+
+    with pytest.raises(RuntimeError, match=r"worker-1 ended with status 1; .*worker-1.log says"):
+        async with torture:
+            await torture.run(until=settled, kills=0, within=50)
+    assert "no_such_module" in (tmp_path / "worker-1.log").read_text()
 
 
 async def test_a_frozen_process_goes_on_and_is_not_killed(tmp_path: Path) -> None:

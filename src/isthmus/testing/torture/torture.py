@@ -69,15 +69,21 @@ class Torture:
 
         Raises:
             TimeoutError: It is not, after `within` seconds.
+            RuntimeError: A process ended otherwise than by SIGKILL or with status 0.
         """
         async with asyncio.timeout(within):
             while len(self.killed) < kills:
-                await asyncio.sleep(self._random.uniform(*self._pause))
+                await self._wait(self._random.uniform(*self._pause))
                 await self._strike()
             calm = 0
             while calm < SURE:
-                await asyncio.sleep(LOOK)
+                await self._wait(LOOK)
                 calm = calm + 1 if await until() else 0
+
+    async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self.faults:
+            raise RuntimeError("; ".join(self.faults))
 
     async def end(self, *, within: float) -> None:
         """Drain all processes, in `within` seconds; twice is once."""
