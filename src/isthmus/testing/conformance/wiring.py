@@ -124,7 +124,8 @@ class Conformance:
     tick: float = 1.0
     """Seconds that the tests' unit of time lasts; a fraction on a SystemClock."""
     patience: float = 0.0
-    """How long, in seconds, the engine may take to show what was sent."""
+    """How long, in seconds, the engine may take to show what was sent. Less than
+    half a tick, or a look for what must not come yet lasts until it comes."""
     shared: bool = False
     """Whether `maintain` may find what other tests left in the database."""
 
