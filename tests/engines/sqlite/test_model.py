@@ -5,6 +5,8 @@ from itertools import count
 from shutil import rmtree
 from tempfile import mkdtemp
 
+import pytest
+
 from isthmus.clock import ManualClock
 from isthmus.connect import connect
 from isthmus.contracts import Engine
@@ -13,6 +15,8 @@ from isthmus.testing import log_model, queue_model, store_model
 FOLDER = mkdtemp()
 atexit.register(rmtree, FOLDER, ignore_errors=True)
 numbers = count()
+
+pytestmark = pytest.mark.timeout(400)  # a failure takes minutes to shrink, and is worth them
 
 
 async def open_empty(clock: ManualClock) -> Engine:

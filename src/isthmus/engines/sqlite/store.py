@@ -5,6 +5,7 @@ from math import inf
 
 import msgspec
 
+from isthmus.clock import Clock
 from isthmus.contracts import Entry, Put, StoreCapabilities, StoreEngine, Transaction, Tx
 from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.engines.sqlite.database.rows import find, insert
@@ -30,11 +31,11 @@ BOUND = 10_000
 
 
 class _Puts(msgspec.Struct, frozen=True, gc=False):
-    """What one caller wants put, and when."""
+    """What one caller wants put."""
 
     space: str
     puts: Sequence[Put]
-    now: float
+    clock: Clock
 
 
 class SqliteStore:
@@ -67,7 +68,7 @@ class SqliteStore:
         for put in puts:
             _require_fitting(space, put)
         if puts:
-            wanted = _Puts(space, list(puts), self._database.clock.now())
+            wanted = _Puts(space, list(puts), self._database.clock)
             await self._database.merge(_put_all, wanted, tx=tx)
 
     async def scan(
@@ -90,11 +91,15 @@ _FIND = "SELECT key, value, version FROM isthmus_entry WHERE space = ? AND until
 
 
 def _put_all(at: Connection, wanted: list[_Puts]) -> Sequence[None]:
-    """Put what many callers want, or raise and leave the undoing to the writer."""
-    if not _add_all(at, wanted):
+    """Put what many callers want, or raise and leave the undoing to the writer.
+
+    They are put now, when they commit: what has expired meanwhile is absent.
+    """
+    now = wanted[0].clock.now()
+    if not _add_all(at, wanted, now):
         for one in wanted:
             for put in one.puts:
-                _put(at, one, put)
+                _put(at, one.space, put, now)
     return [None] * len(wanted)
 
 
@@ -102,13 +107,13 @@ def _asks_absence(put: Put) -> bool:
     return put.if_version == 0 and put.value is not None
 
 
-def _add_all(at: Connection, wanted: Sequence[_Puts]) -> bool:
+def _add_all(at: Connection, wanted: Sequence[_Puts], now: float) -> bool:
     """Add all in few statements, or nothing: if one is there already, or if more than
     absence is asked for. It is the way of an inbox."""
-    puts = [(one, put) for one in wanted for put in one.puts]
+    puts = [(one.space, put) for one in wanted for put in one.puts]
     if not all(_asks_absence(put) for _, put in puts):
         return False
-    rows, now = [(*_row(one, put), 1) for one, put in puts], wanted[-1].now
+    rows = [(*_row(space, put, now), 1) for space, put in puts]
     at.execute("SAVEPOINT adding")
     added = insert(at, _ENTRY, rows, otherwise=_IF_EXPIRED, parameters=(now,)) == len(rows)
     if not added:
@@ -117,26 +122,21 @@ def _add_all(at: Connection, wanted: Sequence[_Puts]) -> bool:
     return added
 
 
-def _put(at: Connection, one: _Puts, put: Put) -> None:
-    (found,) = at.execute(_VERSION, (one.space, put.key, one.now)).fetchall() or [(0,)]
+def _put(at: Connection, space: str, put: Put, now: float) -> None:
+    (found,) = at.execute(_VERSION, (space, put.key, now)).fetchall() or [(0,)]
     if put.if_version not in {None, found[0]}:
-        raise _conflict(at, one, put)
+        subject = f"{space}/{put.key}"
+        raise ConflictError(
+            f"{subject} is at version {found[0]}, not at {put.if_version}", subject=subject
+        )
     if put.value is None:
-        at.execute(_DROP, (one.space, put.key))
+        at.execute(_DROP, (space, put.key))
     else:
-        at.execute(_SET, (*_row(one, put), found[0] + 1))
+        at.execute(_SET, (*_row(space, put, now), found[0] + 1))
 
 
-def _row(one: _Puts, put: Put) -> tuple[str, str, bytes | None, float]:
-    return one.space, put.key, put.value, inf if put.ttl is None else one.now + put.ttl
-
-
-def _conflict(at: Connection, one: _Puts, put: Put) -> ConflictError:
-    (found,) = at.execute(_VERSION, (one.space, put.key, one.now)).fetchall() or [(0,)]
-    subject = f"{one.space}/{put.key}"
-    return ConflictError(
-        f"{subject} is at version {found[0]}, not at {put.if_version}", subject=subject
-    )
+def _row(space: str, put: Put, now: float) -> tuple[str, str, bytes | None, float]:
+    return space, put.key, put.value, inf if put.ttl is None else now + put.ttl
 
 
 _VERSION = "SELECT version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"

@@ -98,6 +98,16 @@ class CallTests(DeskTests):
         await tx.commit()
         assert bodies(await (await desk.orders.taker()).take_all()) == ["a"]
 
+    async def test_spans_are_counted_from_the_commit(self, desk: Desk) -> None:
+        await desk.shelf.put("old", "1", ttl=10)
+        tx = desk.begin()
+        await desk.shelf.put("new", "1", ttl=10, tx=tx)
+        await desk.shelf.put("old", "2", if_version=0, tx=tx)
+        await desk.shelf.elapse(15)
+        await tx.commit()
+        await desk.shelf.elapse(9)
+        assert await desk.shelf.scan() == {"new": "1", "old": "2"}
+
     async def test_an_append_happens_with_the_commit(self, desk: Desk) -> None:
         tx = desk.begin()
         await desk.ledger.append("a", "b", tx=tx)

@@ -78,6 +78,7 @@ def test_case(
         max_examples=runs,
         stateful_step_count=steps,
         deadline=None,
+        report_multiple_bugs=False,  # one at a time is shrunk in a fraction of the time
         suppress_health_check=[HealthCheck.too_slow],
     )
     return case
