@@ -186,6 +186,10 @@ class Database:
                 now = self.clock.now()
         return found
 
+    def news(self, channel: str) -> int:
+        """Return a number that grows when there is something new on just this channel."""
+        return self._wakes.news(channel)
+
     def wake(self, channel: str) -> None:
         """Let who waits on `channel` in this process look again."""
         self._wakes.wake(channel)

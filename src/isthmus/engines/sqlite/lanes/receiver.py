@@ -33,6 +33,7 @@ class SqliteReceiver:
         self._held = Held(limit, lease=lease)
         self._asked = 0  # room that other calls have claims under way for
         self._busy = False  # the last claim took all it could
+        self._heard = -1  # of the channel's news
         self._came_back = 0  # in a row
         self._drained = False
 
@@ -49,7 +50,9 @@ class SqliteReceiver:
         if self._drained or limit <= 0:
             return ((),), 0.0
         now = await self._moments.now()
-        if not self._busy and self._room(now) > 0:
+        heard, self._heard = self._heard, self._database.news(self._channel)
+        # without a sign that there is something, look before asking for a turn to write
+        if not self._busy and heard == self._heard and self._room(now) > 0:
             due = await self._database.read(lambda db: first_due(lanes_of(db, self._sub)))
             if due > now:
                 return None, due
