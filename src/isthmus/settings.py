@@ -48,6 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain: Annotated[float, Meta(ge=0, le=3_600)] = 30.0
     """Seconds that running handlers get to finish once a stop is asked for; what is not
     done by then is cancelled, and handled again elsewhere."""
+    blocked: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    """Seconds for which a handler may block the event loop of `isthmus run` before the
+    process kills itself, as nothing else in it goes on; 0 is for ever."""
     session: Annotated[float, Meta(ge=1, le=3_600)] = 10.0
     """Seconds without a sign of life after which a member of a consumer group is dead and
     its partitions are given to the others."""

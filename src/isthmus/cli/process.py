@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from isthmus.app import App
 from isthmus.cli.narration import narrate
 from isthmus.cli.patience import Patience
+from isthmus.cli.watchdog import Watchdog
 
 __all__ = ["SUPERVISED", "serve"]
 
@@ -47,7 +48,8 @@ async def _serve(app: App, only: Sequence[str]) -> None:
     if SUPERVISED in os.environ:
         loop.add_reader(sys.stdin.fileno(), ending.orphan)
     try:
-        await running
+        with Watchdog(patience=app.settings.blocked):
+            await running
     except asyncio.CancelledError:
         _log.warning("ended at once; what was in hand comes back by its lease")
 
