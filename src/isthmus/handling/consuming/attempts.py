@@ -10,9 +10,9 @@ from isthmus.handling.consuming.failing import Failing
 from isthmus.handling.consuming.finishing import Finishing
 from isthmus.handling.consuming.inbox import Inbox
 from isthmus.handling.consuming.subscription import Subscription
-from isthmus.handling.facts import HandlerConflicted, HandlerSucceeded
+from isthmus.handling.facts import ConsumerStalled, HandlerConflicted, HandlerSucceeded
 from isthmus.handling.host import Host
-from isthmus.handling.unit import PATIENCE, Unit, current
+from isthmus.handling.unit import PATIENCE, Unit, current, uncommitted
 
 __all__ = ["Attempts"]
 
@@ -39,6 +39,12 @@ class Attempts:
 
     async def attempt(self, batch: Sequence[Delivery]) -> None:
         """Handle `batch`; whatever comes of it, it is settled or left to its lease."""
+        try:
+            await self._attempt(batch)
+        except IsthmusError as error:  # of the engine: what handlers raise is dealt with
+            self._signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
+
+    async def _attempt(self, batch: Sequence[Delivery]) -> None:
         messages = [delivery.message for delivery in batch]
         for attempt in range(1, PATIENCE + 1):
             unit = Unit(self._store, attempt, batch)
@@ -108,7 +114,11 @@ class Attempts:
             await self._inbox.note(ids, tx=tx)
 
     async def _complete_sealed(self, done: Sequence[Delivery], unit: Unit) -> None:
-        """The user's transaction has the note: commit what else there is, acknowledge."""
+        """The user's transaction has the note, or failed: commit what else there is,
+        acknowledge."""
+        ids = [delivery.message.id for delivery in unit.batch]
+        if len(await self._inbox.seen(ids)) < len(set(ids)):
+            raise uncommitted()
         if unit.tx is not None:
             await unit.tx.commit()
         self._finishing.noted(done)
@@ -123,7 +133,7 @@ class Attempts:
             if await self._inbox.seen([delivery.message.id]):
                 self._finishing.duplicate(delivery)
             else:
-                await self.attempt([delivery])
+                await self._attempt([delivery])
 
     async def _fail_one(self, delivery: Delivery, error: Exception) -> None:
         try:

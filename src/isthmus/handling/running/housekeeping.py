@@ -30,20 +30,19 @@ class Housekeeping:
 
     name = "housekeeping"
 
-    def __init__(self, *, every: float = EVERY) -> None:
-        self._every = every
+    def __init__(self) -> None:
         self._stop = asyncio.Event()
 
     async def run(self, host: Host) -> None:
         lease = Lease(
             host.store, f"{self.name}/{host.name}", holder=new_id(), span=SPAN, clock=host.clock
         )
-        while not await host.clock.wait(self._stop, self._every):
+        while not await host.clock.wait(self._stop, EVERY):
             try:
                 if await lease.take():
                     await self._round(host, lease)
             except IsthmusError as error:
-                _log.warning("housekeeping is put off by %.0f s: %s", self._every, error)
+                _log.warning("housekeeping is put off by %.0f s: %s", EVERY, error)
         await _released(lease)
 
     async def drain(self) -> None:

@@ -11,7 +11,6 @@ from isthmus.handling.host import Host
 from isthmus.handling.outbox import needs_outbox
 from isthmus.handling.relay import Relay
 from isthmus.handling.running import controls
-from isthmus.handling.running import housekeeping as keeping
 from isthmus.handling.running.controls import Controls, Pausable
 from isthmus.handling.running.crew import Crew
 from isthmus.handling.running.housekeeping import Housekeeping
@@ -42,7 +41,7 @@ class Runtime:
     ) -> None:
         """`only`: names of workers, with wildcards, as ["queue:orders", "stream:*"]; all if empty.
         `apart`: names of workers that are left out. `leisure`: how many times longer than
-        usual it may take until housekeeping and controls look again.
+        usual it may take until the controls look again.
 
         Raises:
             ConfigError: A name fits no worker.
@@ -52,8 +51,7 @@ class Runtime:
         self._serving = [worker for worker in chosen if worker.name not in apart]
         pausable = [each for each in self._serving if isinstance(each, Pausable)]
         self.controls = Controls(pausable, every=leisure * controls.EVERY)
-        housekeeping = Housekeeping(every=leisure * keeping.EVERY)
-        self._keeping: list[Worker] = [housekeeping, self.controls]
+        self._keeping: list[Worker] = [Housekeeping(), self.controls]
         if needs_outbox(host):
             self._keeping.append(Relay())
         self._stop = asyncio.Event()
@@ -73,8 +71,7 @@ class Runtime:
         try:
             await asyncio.sleep(0)
             self.ready.set()
-            names = ", ".join(worker.name for worker in self._serving)
-            _log.info("running %s", names or "nothing: this App declares no worker")
+            self._tell()
             await self._stop.wait()
             await self._drain(crews)
         finally:
@@ -96,6 +93,11 @@ class Runtime:
         end = clock.now() + self._host.settings.drain
         for crew in crews:
             await crew.drain(within=max(LEAST, end - clock.now()))
+
+    def _tell(self) -> None:
+        if not self._failures:
+            names = ", ".join(worker.name for worker in self._serving)
+            _log.info("running %s", names or "nothing: this App declares no worker")
 
     def _fail(self, error: Exception) -> None:
         self._failures.append(error)
