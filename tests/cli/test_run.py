@@ -118,14 +118,14 @@ def test_what_is_answered_and_what_is_done_agree_when_it_is_stopped_under_load(
     assert {message["id"] for message in waiting} == answered
 
 
-def test_a_killed_worker_is_begun_again_and_the_others_serve_on(project: Any) -> None:
+def test_for_a_killed_worker_another_is_started_and_the_others_serve_on(project: Any) -> None:
     running = project.start("run", "--port", "0", "--workers", "2")
     address = running.address()
     assert post(address, {"id": "a", "total": 1}) == 202
     killed, other = running.workers()
     os.kill(killed, signal.SIGKILL)
-    told = running.until("was killed by SIGKILL", "begun again in 0.5 s")
-    assert "worker 1" in told
+    told = running.until("was killed by SIGKILL", "another is started in 0.5 s")
+    assert f"worker 1 (pid {killed})" in told
     assert post(address, {"id": "b", "total": 1}) == 202
     while len(workers := running.workers()) < 2:
         pass
@@ -151,8 +151,51 @@ def test_a_configuration_that_cannot_work_is_told_and_not_tried_again(project: A
     assert running.wait() == 1
     told = "".join(running.lines)
     assert "001_broken.sql" in told
-    assert "begun again" not in told
+    assert "another is started" not in told
     assert "Traceback" not in told
+    assert told.count("error: ") == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_resource_that_fails_at_every_start_is_told_once(empty: Any, workers: str) -> None:
+    empty.write(
+        "app.py",
+        """
+        from isthmus import App
+
+        app = App("kiosk")
+
+        @app.resource
+        async def pool() -> frozenset[str]:
+            raise RuntimeError("no such host")
+    """,
+    )
+    running = empty.start("run", "app:app", "--workers", workers)
+    assert running.wait() == 1
+    told = "".join(running.lines)
+    assert told.count("error: resource pool() failed: RuntimeError: no such host\n") == 1
+    assert "Traceback" not in told
+
+
+def test_a_run_says_what_it_is_and_when_it_ended(project: Any) -> None:
+    running = project.start("run", "--port", "0", "--engine", "sqlite:///other.db")
+    running.ready()
+    assert running.stop() == 0
+    told = [line.partition(": ")[2].rstrip() for line in running.lines]
+    assert told[:3] == ["app shop", "engine sqlite:///other.db", "workers 1"]
+    assert "stream:ledger/balances" in "".join(running.lines)
+    assert told[-1] == "ended"
+
+
+def test_a_supervisor_says_which_processes_its_workers_are(project: Any) -> None:
+    running = project.start("run", "--only", "queue:*", "--workers", "2")
+    running.ready(workers=2)
+    workers = running.workers()
+    assert running.stop() == 0
+    told = [line.partition(": ")[2].rstrip() for line in running.lines]
+    assert "workers 2" in told
+    assert {f"worker {n} (pid {pid}) started" for n, pid in enumerate(workers, 1)} <= set(told)
+    assert told[-1] == "ended"
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -164,6 +207,7 @@ def test_a_taken_port_is_told_in_one_line(project: Any, workers: str) -> None:
     assert second.lines[-1] == (
         f"error: port {port} is taken by another process; choose one with --port, 0 is any free\n"
     )
+    assert not any("Traceback" in line or "running" in line for line in second.lines)
     first.stop()
 
 

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from isthmus import ConfigError
+from isthmus.errors import UnavailableError
 from isthmus.handling.calling.resources import Resources, resource
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
@@ -60,7 +61,7 @@ async def test_what_was_opened_is_closed_when_another_cannot_be(memory: Host) ->
         raise OSError("refused")
 
     resources = Resources({Client: broken, Pool: pool})
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(UnavailableError, match=r"resource broken\(\) failed: OSError: refused"):
         await resources.open(memory)
     await resources.aclose()
     assert seen == ["open pool", "close pool"]

@@ -75,12 +75,9 @@ def _imported(name: str) -> ModuleType:
 
 
 def _broken(name: str, error: Exception) -> ConfigError:
-    """Return an error with the user's own part of the traceback."""
-    trace = error.__traceback__
-    while trace is not None and not _is_users(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    told = "".join(traceback.format_exception(type(error), error, trace))
-    return ConfigError(f"{name} cannot be imported:\n{told.rstrip()}")
+    """Return an error of one line; `--traceback` shows the way to it."""
+    what = error.msg if isinstance(error, SyntaxError) else error
+    return ConfigError(f"{name} cannot be imported: {_place(error)}{type(error).__name__}: {what}")
 
 
 def _app_in(module: ModuleType, attribute: str) -> App:
@@ -100,9 +97,13 @@ def _app_in(module: ModuleType, attribute: str) -> App:
 
 def _place(error: Exception) -> str:
     """Return the line of the user's own that led to `error`, "shop.py:12: "."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if _is_users(frame.filename):
-            return f"{Path(frame.filename).name}:{frame.lineno}: "
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}: "
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if _is_users(frame.filename)]
+    here = [frame for frame in theirs if Path(frame.filename).is_relative_to(Path.cwd())]
+    for frame in (here or theirs)[-1:]:
+        return f"{Path(frame.filename).name}:{frame.lineno}: "
     return ""
 
 

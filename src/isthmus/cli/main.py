@@ -36,10 +36,14 @@ app = "shop:app" under [tool.isthmus] in ./pyproject.toml.
 @click.group(
     cls=Commands,
     lazily=COMMANDS,
+    invoke_without_command=True,
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="isthmus")
 @click.option("--traceback", is_flag=True, help="Show where an error was raised.")
-def main(traceback: bool) -> None:  # noqa: FBT001 - read by Commands
+@click.pass_context
+def main(ctx: click.Context, traceback: bool) -> None:  # noqa: ARG001, FBT001 - read by Commands
     """Connect services, systems and external APIs, losing nothing between them."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -12,10 +12,14 @@ from isthmus.cli.narration import narrate
 from isthmus.cli.patience import Patience
 from isthmus.cli.watchdog import Watchdog
 
-__all__ = ["SUPERVISED", "serve"]
+__all__ = ["LENGTH", "SUPERVISED", "last_words", "serve"]
 
 SUPERVISED = "ISTHMUS_SUPERVISED"
-"""In the environment of a process whose supervisor holds the other end of its stdin."""
+"""In the environment of a process whose supervisor holds the other end of its stdin, a
+socket."""
+
+LENGTH = 65536
+"""Bytes of last words, at most: what a socket takes without anybody reading."""
 
 _log = logging.getLogger("isthmus")
 
@@ -28,6 +32,11 @@ def serve(app: App, *, only: Sequence[str]) -> None:
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(app, only))
+
+
+def last_words(text: str) -> None:
+    """Tell the supervisor what ended this process; it says it once for all of them."""
+    os.write(sys.stdin.fileno(), text.encode()[:LENGTH])
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -14,12 +14,14 @@ import click
 from isthmus.app import App
 from isthmus.cli.locate import folder_of, locate
 from isthmus.cli.logs import Form, begin_logging
-from isthmus.cli.process import SUPERVISED, serve
+from isthmus.cli.process import SUPERVISED, last_words, serve
 from isthmus.cli.reload import changes
-from isthmus.cli.supervisor import HOPELESS, Supervisor
+from isthmus.cli.supervisor import HOPELESS, UNOPENED, Supervisor
 from isthmus.errors import ConfigError, IsthmusError
+from isthmus.handling.calling.resources import ResourceError
 from isthmus.services.listener import address_of, listen
 from isthmus.settings import Settings
+from isthmus.url import redacted
 
 __all__ = ["run"]
 
@@ -29,10 +31,11 @@ Examples:
   isthmus run shop:app
   isthmus run shop:app --workers 4 --port 8080
   isthmus run shop:app --only 'queue:*' --only schedules
-  isthmus run --reload                    begun anew whenever a file of the app changes
+  isthmus run --reload                    started anew whenever a file of the app changes
 \b
 Ctrl-C or SIGTERM drains: nothing more is taken, what runs is finished and settled.
-A second one ends at once; what was in hand is handled again by the next run.
+Another one ends at once, if it comes more than a second later: sooner, it is taken for
+an echo of the first. What was in hand is handled again by the next run.
 """
 
 _log = logging.getLogger("isthmus")
@@ -43,7 +46,7 @@ _log = logging.getLogger("isthmus")
 @click.option("--app", "named", metavar="MODULE:APP", help="The same, as other commands take it.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; 1 by default.")
 @click.option("--only", multiple=True, metavar="NAME", help="Workers to run; repeat it, use '*'.")
-@click.option("--reload", is_flag=True, help="Begin anew when a file of the app changes.")
+@click.option("--reload", is_flag=True, help="Start anew when a file of the app changes.")
 @click.option("--host", metavar="ADDRESS", help="Address for HTTP; 127.0.0.1 by default.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port for HTTP; 8000, 0 is any free.")
 @click.option("--engine", metavar="URL", help="Engine, as sqlite:///shop.db.")
@@ -95,23 +98,26 @@ class _Place:
         return app
 
     def serve(self) -> None:
-        serve(self.app(), only=self._only)
+        app = self.app()
+        _announce(app, workers=1)
+        serve(app, only=self._only)
+        _log.info("ended")
 
     def serve_supervised(self) -> None:
-        """Serve; tell the supervisor by the status when that is hopeless."""
+        """Serve; tell the supervisor what ended it, and by the status when that is hopeless."""
         try:
-            self.serve()
+            serve(self.app(), only=self._only)
         except IsthmusError as error:
-            if error.retryable:
-                raise
-            click.echo(f"error: {error}", err=True)
-            sys.exit(HOPELESS)
+            last_words(f"error: {error}")
+            sys.exit(_status(error))
 
     def supervise(self, *, workers: int, reload: bool = False) -> None:
         """Run processes of the same command, until told to stop."""
         app = self._app_or_none() if reload else self.app()
         if workers > 1:
             _refuse_memory(app)
+        if app is not None:
+            _announce(app, workers=workers)
         settings = Settings.load() if app is None else app.settings
         listener = self._listener(app)
         supervisor = Supervisor(
@@ -121,7 +127,9 @@ class _Place:
             listener=listener,
             changes=self._changes() if reload else None,
         )
-        sys.exit(asyncio.run(supervisor.run()))
+        status = asyncio.run(supervisor.run())
+        _log.info("ended")
+        sys.exit(status)
 
     def _app_or_none(self) -> App | None:
         """While it is written, an app may not even be importable."""
@@ -157,6 +165,21 @@ class _Place:
             option = f"--{name.replace('_', '-')}"
             arguments += [option, str(value)]
         return [sys.executable, "-m", "isthmus", "run", *arguments, "--log", self._form]
+
+
+def _announce(app: App, *, workers: int) -> None:
+    settings = app.settings
+    _log.info("app %s", app.name)
+    _log.info("engine %s", redacted(settings.engine))
+    if settings.store and settings.store != settings.engine:
+        _log.info("store %s", redacted(settings.store))
+    _log.info("workers %d", workers)
+
+
+def _status(error: IsthmusError) -> int:
+    if isinstance(error, ResourceError):
+        return UNOPENED
+    return 1 if error.retryable else HOPELESS
 
 
 def _refuse_memory(app: App | None) -> None:

@@ -1,7 +1,7 @@
-"""Several processes of one app: begun, kept alive, ended together.
+"""Several processes of one app: started, kept alive, ended together.
 
 supervisor ─┬─ worker 1    one listening socket, opened here, shared by all;
-            ├─ worker 2    a worker that dies is begun again, after a wait
+            ├─ worker 2    for a worker that dies another is started, after a wait
             └─ worker 3    that doubles while it keeps dying
 """
 
@@ -13,18 +13,25 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from isthmus.cli.patience import Patience
-from isthmus.cli.process import SUPERVISED
+import click
 
-__all__ = ["HOPELESS", "Supervisor"]
+from isthmus.cli.patience import Patience
+from isthmus.cli.process import LENGTH, SUPERVISED
+
+__all__ = ["HOPELESS", "UNOPENED", "Supervisor"]
 
 HOPELESS = 78
-"""Exit status of a worker that says that beginning it again won't help.
+"""Exit status of a worker that says that starting another won't help.
 
 Source: EX_CONFIG of sysexits.h."""
+UNOPENED = 69
+"""Exit status of a worker whose app could not open a resource: if that happens to the
+first process of every worker, it is as hopeless.
+
+Source: EX_UNAVAILABLE of sysexits.h."""
 
 SHORTEST, LONGEST = 0.5, 30.0
-"""Seconds before a dead worker is begun again: the first time, and at most."""
+"""Seconds until another is started for a dead worker: the first time, and at most."""
 STEADY = 30.0
 """Seconds a worker lives to count as healthy: its next death is a first one."""
 GRACE = 5.0
@@ -50,6 +57,7 @@ class Supervisor:
         self._changes = changes
         self._stopping = asyncio.Event()
         self._failed, self._patience = False, Patience()
+        self._unopened, self._told = set[int](), set[str]()
         self._workers = [_Worker(self, number) for number in range(1, workers + 1)]
 
     async def run(self) -> int:
@@ -78,12 +86,25 @@ class Supervisor:
         self._failed = True
         self._stop()
 
-    async def spawn(self, number: int) -> asyncio.subprocess.Process:
-        """Begin worker `number`, out of the terminal's reach: its signals come from here."""
+    def could_not_open(self, number: int) -> None:
+        """Note that the first process of worker `number` could not open its app."""
+        self._unopened.add(number)
+        if len(self._unopened) == len(self._workers):
+            self.give_up()
+
+    def tell(self, words: str) -> None:
+        """Print the error that ended a worker; what others said before only once."""
+        if words and (self.reloads or words not in self._told):
+            self._told.add(words)
+            click.echo(words, err=True)
+
+    async def spawn(self, number: int, line: socket.socket) -> asyncio.subprocess.Process:
+        """Start worker `number`, out of the terminal's reach: its signals come from here.
+        Its end of `line` is its stdin: it reads our end from it, and writes its last words."""
         fds = () if self._listener is None else (self._listener.fileno(),)
         return await asyncio.create_subprocess_exec(
             *self._command,
-            stdin=asyncio.subprocess.PIPE,
+            stdin=line.fileno(),
             env=self._environment(number),
             pass_fds=fds,
             process_group=0,
@@ -134,7 +155,12 @@ class _Worker:
         self._supervisor, self._number = supervisor, number
         self._process: asyncio.subprocess.Process | None = None
         self._renewed = asyncio.Event()
-        self._wait = SHORTEST
+        self._wait, self._is_first = SHORTEST, True
+
+    @property
+    def _title(self) -> str:
+        pid = "none" if self._process is None else self._process.pid
+        return f"worker {self._number} (pid {pid})"
 
     async def keep(self) -> None:
         """Have a process run until the supervisor stops."""
@@ -142,11 +168,16 @@ class _Worker:
         while not self._supervisor.stopping.is_set():
             self._renewed.clear()
             began = loop.time()
-            process = self._process = await self._supervisor.spawn(self._number)
-            _log.debug("worker %d is process %d", self._number, process.pid)
-            status = await self._until_over(process)
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    process = self._process = await self._supervisor.spawn(self._number, theirs)
+                _log.info("%s started", self._title)
+                status = await self._until_over(process)
+                self._supervisor.tell(_last_words(ours))
             if status is not None:
                 await self._after(status, lived=loop.time() - began)
+            self._is_first = False
 
     def renew(self) -> None:
         """End the process and begin another, at once."""
@@ -173,11 +204,15 @@ class _Worker:
             return await self._first()
         if status == HOPELESS:
             return self._supervisor.give_up()
+        if status == UNOPENED and self._is_first:
+            self._supervisor.could_not_open(self._number)
+        if self._supervisor.stopping.is_set():
+            return None
         if lived >= STEADY:
             self._wait = SHORTEST
         _log.error(
-            "worker %d %s after %.1f s; begun again in %g s",
-            self._number,
+            "%s %s after %.1f s; another is started in %g s",
+            self._title,
             _told(status),
             lived,
             self._wait,
@@ -209,7 +244,18 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
             os.kill(process.pid, number)
 
 
+def _last_words(line: socket.socket) -> str:
+    """Return what a process that ended has said on its way out, mostly nothing."""
+    line.setblocking(False)
+    try:
+        return line.recv(LENGTH).decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def _told(status: int) -> str:
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
+    if status == UNOPENED:
+        return "could not open the app"
     return f"ended with status {status}"

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, TypeVar, get_args, get_origin
 
-from isthmus.errors import ConfigError
+from isthmus.errors import ConfigError, IsthmusError, UnavailableError
 from isthmus.handling.calling import given
 from isthmus.handling.calling.dependencies import depends
 from isthmus.handling.calling.inject import Call, Plan, Source
@@ -15,12 +15,16 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.schema.kinds import type_name
 
-__all__ = ["Resources", "given_by", "resource"]
+__all__ = ["ResourceError", "Resources", "given_by", "resource"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _YIELDING = (AsyncIterator, AsyncGenerator, Iterator, Generator)
 POSSIBLE = "a resource may take Host, other resources by their type, and Annotated[..., Depends(f)]"
+
+
+class ResourceError(UnavailableError):
+    """The user's function that gives a resource raised, which is the `__cause__`."""
 
 
 def resource(declared: Declarations, function: Function) -> Function:
@@ -66,7 +70,7 @@ class Resources(Mapping[Any, Any]):
 
         Raises:
             ConfigError: One needs what nobody gives, or itself.
-            Exception: What the function raised; those opened before are closed by `aclose`.
+            ResourceError: The function raised; those opened before are closed by `aclose`.
         """
         call = Call(host, {})
         for kind in self._declared:
@@ -95,10 +99,21 @@ class Resources(Mapping[Any, Any]):
             self._refuse_a_circle(kind)
             self._way.append(kind)
             own = AsyncExitStack()  # one each: an error of one is no other's
-            self._open[kind] = await self._provider(kind).open(call, own)
+            self._open[kind] = await self._given(kind, call, own)
             self._closing.append(own)
             self._way.pop()
         return self._open[kind]
+
+    async def _given(self, kind: Any, call: Call, own: AsyncExitStack) -> Any:
+        try:
+            return await self._provider(kind).open(call, own)
+        except IsthmusError:
+            raise  # it says already what is to be done
+        except Exception as error:
+            title = Signature(self._declared[kind]).title.rpartition(".")[2]
+            raise ResourceError(
+                f"resource {title}() failed: {type(error).__name__}: {error}"
+            ) from error
 
     def _provider(self, kind: Any) -> Provider:
         function = self._declared[kind]

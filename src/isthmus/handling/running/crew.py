@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Worker
 from isthmus.handling.facts import WorkerCut, WorkerFailed
 from isthmus.handling.host import Host
@@ -58,7 +59,8 @@ class Crew:
             self._fail(worker, error)
 
     def _fail(self, worker: Worker, error: Exception) -> None:
-        _log.error("worker %s failed: %r", worker.name, error, exc_info=error)
+        if not isinstance(error, ConfigError):  # that one is for who runs it, in one line
+            _log.error("worker %s failed: %r", worker.name, error, exc_info=error)
         self._host.signals.emit(WorkerFailed(name=worker.name, error=repr(error)))
         self._failed(error)
 
