@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from isthmus import App, Record, Retry
-from isthmus.handling.facts import DuplicateSkipped, HandlerSucceeded
+from isthmus.handling.facts import DuplicateSkipped, HandlerSucceeded, MessageBuried
 from isthmus.signals import Signal
 
 
@@ -152,3 +152,26 @@ async def test_a_record_handled_in_a_joined_transaction_is_handled_once(
         await skipped.wait()
     assert effects(file) == ["1"]
     assert len(runs) == 1
+
+
+async def test_a_handler_that_returns_without_its_commit_has_failed(app: App, file: Path) -> None:
+    orders, ledger = app.queue("orders", Order), app.stream("ledger", Order, partitions=1)
+
+    async def forgetful(order: Order) -> None:
+        connection = own(file)
+        async with app.join(connection):
+            connection.execute("insert into effects values (?)", (order.id,))
+        connection.close()
+
+    orders.handler(retry=Retry(2, delay=0.01))(forgetful)
+    ledger.group("books", retry=Retry(2, delay=0.01))(forgetful)
+    buried: asyncio.Queue[str] = asyncio.Queue()
+    app.signals.listen(MessageBuried, lambda signal: buried.put_nowait(signal.address))
+
+    async with running(app, MessageBuried):
+        await orders.send(Order("1"))
+        await ledger.append(Order("2"))
+        assert {await buried.get(), await buried.get()} == {"orders", "ledger/books"}
+        (letter,) = await orders.dead_letters.list()
+        assert "never committed" in letter.failures[-1].error
+    assert effects(file) == []

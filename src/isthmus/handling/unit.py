@@ -12,9 +12,18 @@ from typing import TypeVar
 import msgspec
 
 from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
-from isthmus.errors import ConflictError
+from isthmus.errors import ConfigError, ConflictError
 
-__all__ = ["PATIENCE", "Seal", "Unit", "current", "joined", "repeat", "transaction"]
+__all__ = [
+    "PATIENCE",
+    "Seal",
+    "Unit",
+    "current",
+    "joined",
+    "repeat",
+    "transaction",
+    "uncommitted",
+]
 
 T = TypeVar("T")
 
@@ -88,6 +97,14 @@ async def joined(store: StoreEngine, connection: object) -> AsyncGenerator[Trans
                 handler.sealed = True
     finally:
         current.reset(token)
+
+
+def uncommitted() -> ConfigError:
+    """Return the failure of a handler that returned, but whose joined transaction is not there."""
+    return ConfigError(
+        "the transaction that the handler joined was rolled back, or never committed; commit it "
+        "before the handler returns, and after a rollback raise"
+    )
 
 
 async def repeat(store: StoreEngine, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -17,7 +17,7 @@ from isthmus.handling.facts import (
     HandlerTimedOut,
 )
 from isthmus.handling.host import Host
-from isthmus.handling.unit import PATIENCE, Unit, current
+from isthmus.handling.unit import PATIENCE, Unit, current, uncommitted
 from isthmus.streams.desk import Desk, GroupStoppedError
 from isthmus.streams.lanes import Run
 from isthmus.streams.notes import Notes
@@ -100,6 +100,8 @@ class Attempts:
             current.set(unit)
             try:
                 failed = await self._handle(run, direct)
+                if unit.sealed and not isinstance(failed, Exception):
+                    failed = failed if await self._is_noted(run, direct) else uncommitted()
                 if not isinstance(failed, Exception):
                     return await self._complete(run, unit, direct, followers, failed, attempt)
             except ConflictError as error:
@@ -180,6 +182,11 @@ class Attempts:
         await self._positions.note(run.progress, _offsets(records), tx=tx)
         if self._inbox is not None:
             await self._inbox.note([record.message.id for record in records], tx=tx)
+
+    async def _is_noted(self, run: Run, records: Sequence[Record]) -> bool:
+        """Whether the user's transaction, with the notes in it, was committed."""
+        offsets = _offsets(records)
+        return len(await self._notes.seen(run.progress.partition, offsets)) == len(offsets)
 
     async def _complete_sealed(
         self, run: Run, unit: Unit, done: Sequence[Record], followers: Sequence[Record]

@@ -31,6 +31,10 @@ class Notes:
         puts = [Put(_key(partition, offset), None) for offset in offsets]
         await self._store.put(self._space, puts, tx=tx)
 
+    async def seen(self, partition: int, offsets: Collection[int]) -> Collection[str]:
+        """Return the keys of those that are noted."""
+        return await self._store.get(self._space, [_key(partition, each) for each in offsets])
+
     async def load(self, partition: int) -> set[int]:
         """Return the offsets of a partition that are noted as done."""
         found, prefix = set[int](), _prefix(partition)
