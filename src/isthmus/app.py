@@ -343,10 +343,12 @@ class App(Module):
         """Make what isthmus does inside part of a transaction that you hold: a
         `sqlite3.Connection`, or a SQLAlchemy connection or session, sync or async, on
         the store's own database. It leaves when *you* commit; an error inside undoes
-        nothing by itself, so that you decide.
+        nothing by itself, so that you decide. In a handler, so does the fact that its
+        message is handled: commit before it returns, or it has failed.
 
         Raises:
             UnsupportedError: It is of another database.
+            ConflictError: In a handler: the message was handled before. Let it through.
         """
         async with joined(self.declarations.host.store, connection) as tx:
             yield tx
