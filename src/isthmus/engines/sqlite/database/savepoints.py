@@ -34,7 +34,7 @@ class Savepoints:
         woken = len(self._connection.woken)
         try:
             result = work(self._connection)
-            self._require_transaction()
+            self.require_transaction()
         except Exception as error:  # noqa: BLE001  whoever asked shall see it
             self._survive(error)
             del self._connection.woken[woken:]
@@ -51,7 +51,7 @@ class Savepoints:
         for future, _, script, line, _ in steps:
             try:
                 results.append((future, script.ask(self._connection, line), None))
-                self._require_transaction()
+                self.require_transaction()
             except Exception as error:  # noqa: BLE001  whoever asked shall see it
                 self._survive(error)
                 results.append((future, None, self.told(error)))
@@ -71,7 +71,8 @@ class Savepoints:
         if isinstance(error, sqlite3.Error) and not is_the_statements(error):
             raise error
 
-    def _require_transaction(self) -> None:
+    def require_transaction(self) -> None:
+        """Raises: sqlite3.Error: It was ended by what ran in it."""
         if not self._connection.in_transaction:
             raise _EndedError(
                 "a statement rolled the whole transaction back, by ON CONFLICT ROLLBACK or "

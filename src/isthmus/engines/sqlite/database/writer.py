@@ -28,7 +28,12 @@ _BUSY_PAUSE = 0.001
 """Between two attempts to begin while a stranger's transaction is open, in seconds."""
 
 _APART = 16
-"""Groups in which scripts are not fused, after one was refused an item."""
+"""Groups in which scripts are not fused, after one was refused an item, or have a
+savepoint each, after one's lines were answered otherwise than before."""
+
+
+class _ChangedError(Exception):
+    """A script's lines were answered otherwise, outside of a savepoint: nothing may be kept."""
 
 
 class _GivenUpError(Exception):
@@ -62,7 +67,7 @@ class Writer(Worker[Job]):
         self._full = self._synced = address.durability == "disk"
         self._execute(f"PRAGMA journal_size_limit = {BOUND}")
         self._execute(f"PRAGMA synchronous = {'FULL' if self._full else 'NORMAL'}")
-        self._apart = 0
+        self._apart = self._careful = 0
         self._committed = committed
         self._waiting: Sequence[Job] | None = None
         self._claiming = threading.Lock()
@@ -95,6 +100,9 @@ class Writer(Worker[Job]):
         except RefusedItemError:
             self._apart = _APART
             self._attempt(jobs)
+        except _ChangedError:
+            self._careful = _APART
+            self._attempt(jobs)
         except sqlite3.Error as error:
             if len(jobs) == 1 or not is_partial(error):
                 self.fail(jobs, self._savepoints.told(error))
@@ -103,7 +111,7 @@ class Writer(Worker[Job]):
                     self._attempt([job])
 
     def _group(self, jobs: Sequence[Job], *, fused: bool) -> None:
-        self._apart = max(0, self._apart - 1)
+        self._apart, self._careful = max(0, self._apart - 1), max(0, self._careful - 1)
         steps = [job for job in jobs if job[1] == STEP]
         kept = [job for job in jobs if job[1] != STEP] if steps else jobs
         self._await_turn(jobs)
@@ -133,11 +141,22 @@ class Writer(Worker[Job]):
             else:
                 if what.sees_ours:  # also what others of this group have staged
                     results += batches.run()
-                result = (future, *isolated(what.replay if fused else what.apply))
-                results.append(result)
-                if fused and result[2] is None:
+                _, error = self._replayed(what) if fused else isolated(what.apply)
+                results.append((future, None, error))
+                if fused and error is None:
                     batches.add_staged(what)
         return results + batches.run()
+
+    def _replayed(self, script: Script) -> tuple[None, Exception | None]:
+        """Play its lines for good; savepoints are for times in which lines change."""
+        if self._careful:
+            return self._savepoints.isolated(script.replay)
+        try:
+            script.replay(self._connection)
+            self._savepoints.require_transaction()
+        except Exception as error:
+            raise _ChangedError from error
+        return None, None
 
     # --- its turn, its beginning and its end
 
