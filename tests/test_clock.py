@@ -146,3 +146,13 @@ async def test_a_cancelled_sleeper_leaves_time_as_it_is(clock: ManualClock):
 async def test_manual_time_can_step_back(clock: ManualClock):
     clock.set_back(100)
     assert clock.now() == 900.0
+
+
+async def test_a_sleep_lasts_its_span_though_the_clock_steps_back(clock: ManualClock):
+    sleeping = asyncio.create_task(clock.sleep(10))
+    await clock.settle()
+    clock.set_back(100)
+    await clock.advance(9)
+    assert not sleeping.done()
+    await clock.advance(2)
+    assert sleeping.done()

@@ -106,8 +106,10 @@ class ManualClock:
         return sum(not future.done() for _, _, future in self._sleepers)
 
     def set_back(self, seconds: float) -> None:
-        """Step the clock back, as a bad time server would; sleepers keep their moments."""
+        """Step the clock back, as a bad time server would. Who sleeps still sleeps for the
+        rest of its span, as on a real machine, where that is not measured by this clock."""
         self._now -= seconds
+        self._sleepers = [(at - seconds, ticket, future) for at, ticket, future in self._sleepers]
 
     async def advance(self, seconds: float) -> None:
         """Move forward, stopping at every moment somebody waits for.

@@ -37,10 +37,17 @@ class Slot(Generic[T]):
         self.holding = batch
         try:
             await work(batch)
+            self._forgive()
         except asyncio.CancelledError:
             await self._after_cut(batch)
         finally:
             self.holding = ()
+
+    def _forgive(self) -> None:
+        """It was cut and did not heed it: that is not to fall upon the next."""
+        if self._cut is not None and self.task is not None:
+            self._cut = None
+            self.task.uncancel()
 
     async def _after_cut(self, batch: Sequence[T]) -> None:
         then, self._cut = self._cut, None
