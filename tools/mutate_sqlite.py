@@ -328,7 +328,7 @@ def run(folder: Path) -> str:
 
 
 def first_failure(output: str) -> str:
-    found = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+)::(\S+)", output, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) \S+?::(\S+?)::(.+?)(?: - .*)?$", output, re.MULTILINE)
     if found is None:
         return "a test that hangs, or ends Python"
     case, test = found.groups()
