@@ -275,10 +275,10 @@ def test_a_check_of_the_class_itself_is_a_fault_too(registry: Registry):
     ("type_", "wrong", "told"),
     [
         (Order, {"id": "1"}, r"expected Order for shop\.order/3, got dict: \{'id': '1'\}"),
-        (Placed, Order("1", 2), "expected Placed for Placed, got Order"),
-        (str, 5, "expected str for str, got int: 5"),
+        (Placed, Order("1", 2), "expected Placed, got Order"),
+        (str, 5, "expected str, got int: 5"),
         (bytes, "text", "expected bytes"),
-        (list[int], "text", r"expected list\[int\] for list\[int\], got str"),
+        (list[int], "text", r"expected list\[int\], got str"),
         (dict[str, int], [1], r"expected dict\[str, int\]"),
         (Address, [1], "expected Address"),
         (str | None, 5, r"expected str \| None"),

@@ -124,3 +124,14 @@ def test_memory_cannot_be_looked_into(project: Any) -> None:
 def test_options_may_stand_before_the_command(project: Any) -> None:
     fill(project, {"id": "a", "total": 1})
     assert project("queues", "--engine", "sqlite:///shop.db", "peek", "orders").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("queues", "peek"), ("dead-letters", "list")])
+def test_a_queue_that_the_app_does_not_declare_is_told_before_it_ever_ran(
+    project: Any, command: tuple[str, str]
+) -> None:
+    result = project(*command, "ordres", "--app", "shop:app")
+    assert result.exit_code == 1
+    told = "the app declares no queue or subscription 'ordres'; did you mean 'orders'?"
+    assert told in result.output
+    assert "there is no file shop.db" in project(*command, "orders").output

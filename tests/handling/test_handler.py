@@ -184,6 +184,13 @@ async def test_a_resource_that_nobody_gives_is_refused_with_the_way_out(memory: 
         handler_of(handle).bind(memory)
 
 
+async def test_a_handler_of_another_payload_is_told_what_the_payload_is(memory: Host) -> None:
+    async def handle(value: dict[str, str]) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"^the payload is Order, which no parameter takes; "):
+        handler_of(handle).bind(memory)
+
+
 def test_a_blocking_handler_cannot_await_its_transaction() -> None:
     def handle(value: Order, tx: Transaction) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -484,3 +485,23 @@ async def test_a_paused_queue_begins_nothing_until_it_is_resumed(app: App) -> No
         await orders.resume()
         await t.advance(2)
     assert handled == [Order("1")]
+
+
+async def test_what_a_queue_does_not_carry_is_told_with_its_name(app: App) -> None:
+    orders = app.queue("orders", Order)
+    wrong: Any = {"id": "1"}
+    async with app.test():
+        with pytest.raises(SchemaError, match=r"^queue 'orders' carries Order, got dict: "):
+            await orders.send(wrong)
+
+
+def test_a_decorator_without_parentheses_is_told_how_to_write_it(app: App) -> None:
+    orders: Any = app.queue("orders", Order)
+    accepted: Any = app.topic("accepted", Order)
+
+    async def accept(order: Order) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"write @orders\.handler\(\), with parentheses"):
+        orders.handler(accept)
+    with pytest.raises(ConfigError, match=r'@\.\.\.\.subscription\("name"\)'):
+        accepted.subscription(accept)

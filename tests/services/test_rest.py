@@ -502,7 +502,7 @@ async def test_trace_context_is_carried_into_messages(declared: Declarations, se
     from isthmus.handling.envelope import Envelope
     from isthmus.schema import schema_of
 
-    envelope = Envelope(schema_of(Order), source="shop", clock=SystemClock())
+    envelope = Envelope(schema_of(Order), of="queue 'orders'", source="shop", clock=SystemClock())
 
     @post(declared)
     async def take(order: Order) -> str:

@@ -1,9 +1,12 @@
 """What a stream promises, on memory and virtual time."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
+from pydantic import BaseModel
 
 from isthmus import App, ConfigError, SchemaError
 from isthmus.contracts import partition_of
@@ -239,3 +242,39 @@ def test_a_stream_is_part_of_the_declared_model(app: App) -> None:
     (found,) = app.describe().of(DeclaredStream)
     assert (found.name, found.partitions, found.retention) == ("ledger", 3, 30 * 86400.0)
     assert found.compaction
+
+
+@dataclass
+class Noted:
+    account: str
+
+    @property
+    def bank(self) -> str:
+        return self.account[:3]
+
+
+class Checked(BaseModel):
+    account: str
+
+
+@pytest.mark.parametrize("payload", [Entry, Noted, Checked, Entry | Checked])
+def test_a_key_that_no_record_has_is_refused_when_it_is_declared(app: App, payload: Any) -> None:
+    app.stream("ledger", payload, key="account")
+    with pytest.raises(ConfigError, match=r"key='acount': .* has no attribute .*account"):
+        app.stream("other", payload, key="acount")
+
+
+def test_a_key_may_be_a_property(app: App) -> None:
+    app.stream("ledger", Noted, key="bank")
+
+
+async def test_an_unknown_group_cannot_be_sought(app: App) -> None:
+    ledger = app.stream("ledger", Entry)
+
+    @ledger.group("balances")
+    async def post(entry: Entry) -> None: ...
+
+    async with app.test():
+        with pytest.raises(NotFoundError, match="no group 'balance'; known are: balances"):
+            await ledger.seek("balance", "start")
+        assert await ledger.groups() == ["balances"]

@@ -70,7 +70,7 @@ async def dead_letters(target: Target, *, as_json: bool) -> None:
 @on_target
 async def list_(target: Target, name: str, *, search: str, limit: int, as_json: bool) -> None:
     """List the dead letters of NAME, oldest first."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         letters = await letters_of(host, name)
         found = await letters.list(search=search, limit=limit)
         count = await letters.count()
@@ -152,7 +152,7 @@ async def replay(
     to: str | None,
 ) -> None:
     """Send dead letters of NAME again: those with ID, with --search, or --all."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         letters = await letters_of(host, name)
         chosen = await _choose(letters, name, ids, every=every, search=search)
         where = to or name
@@ -168,7 +168,7 @@ async def drop(
     target: Target, name: str, ids: Sequence[str], *, every: bool, search: str, yes: bool
 ) -> None:
     """Forget dead letters of NAME for good: those with ID, with --search, or --all."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         letters = await letters_of(host, name)
         chosen = await _choose(letters, name, ids, every=every, search=search)
         _ask(chosen, f"drop {len(chosen)} of {name} for good?", yes=yes)

@@ -99,7 +99,7 @@ async def _row(host: Host, place: Subscription, stopped: bool) -> _Row:  # noqa:
 @on_target
 async def pause_(target: Target, name: str) -> None:
     """Have no process begin a message of NAME until it is resumed."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         place = await place_of(host, name)
         await pause(host.store, place.address)
     click.echo(f"{place.address} is paused within a second; isthmus queues resume {name}")
@@ -110,7 +110,7 @@ async def pause_(target: Target, name: str) -> None:
 @on_target
 async def resume_(target: Target, name: str) -> None:
     """Undo pause."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         place = await place_of(host, name)
         await resume(host.store, place.address)
     click.echo(f"{place.address} goes on within a second")
@@ -124,7 +124,7 @@ async def resume_(target: Target, name: str) -> None:
 @on_target
 async def peek(target: Target, name: str, *, limit: int, body: bool, as_json: bool) -> None:
     """Look at the first messages of NAME without taking them."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         place = await place_of(host, name)
         found = await host.queue.browse(place.topic, place.name, limit=limit)
     if body:
@@ -142,7 +142,7 @@ async def peek(target: Target, name: str, *, limit: int, body: bool, as_json: bo
 @on_target
 async def purge(target: Target, name: str, *, yes: bool) -> None:
     """Drop all messages of NAME that nobody holds, for good."""
-    async with target.host() as host:
+    async with target.host(wanted=name) as host:
         place = await place_of(host, name)
         stats = await host.queue.stats(place.topic, place.name)
         count = stats.ready + stats.delayed
@@ -170,7 +170,9 @@ async def send(
     body = sys.stdin.buffer.read() if payload == "-" else payload.encode()
     value = schema.decode(body)
     async with target.host() as host:
-        envelope = Envelope(schema, source=f"{target.app.name}/cli", clock=host.clock)
+        envelope = Envelope(
+            schema, of=f"queue {name!r}", source=f"{target.app.name}/cli", clock=host.clock
+        )
         message = envelope.message(value, id=id_, key=key)
         await host.queue.send(name, [message], delay=delay)
     click.echo(message.id)

@@ -13,12 +13,14 @@ import click
 import msgspec
 
 from isthmus.app import App
+from isthmus.cli.commands import known
 from isthmus.cli.locate import find_app, locate
 from isthmus.clock import SystemClock
-from isthmus.errors import ConfigError
+from isthmus.errors import ConfigError, NotFoundError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.running.opening import opened
+from isthmus.messaging import DeclaredHandler, DeclaredQueue
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
@@ -43,15 +45,21 @@ class Target:
         return app
 
     @asynccontextmanager
-    async def host(self) -> AsyncGenerator[Host]:
-        """Connect; nothing is declared, migrated or run.
+    async def host(self, *, wanted: str = "") -> AsyncGenerator[Host]:
+        """Connect; nothing is declared, migrated or run. `wanted`: the queue or subscription
+        that is asked for.
 
         Raises:
             ConfigError: Nothing names an engine, or its data are out of sight from here.
+            NotFoundError: They are, and the app does not declare what is `wanted` either.
         """
         settings = self._settings()
         for url in (settings.engine, settings.store or settings.engine):
-            _refuse_what_cannot_be_seen(url)
+            try:
+                _refuse_what_cannot_be_seen(url)
+            except ConfigError:
+                self._refuse_what_is_not_declared(wanted)
+                raise
         nothing = Declarations("isthmus")
         async with opened("isthmus", nothing, settings, SystemClock(), Signals()) as host:
             yield host
@@ -59,6 +67,15 @@ class Target:
     def declared(self) -> Declarations | None:
         """Return what the app declares, if an app is named."""
         return app.declarations if (app := self._app_if_any()) else None
+
+    def _refuse_what_is_not_declared(self, wanted: str) -> None:
+        if not wanted or (declared := self.declared()) is None:
+            return
+        kinds = (DeclaredQueue, DeclaredHandler)
+        names = {record.name for kind in kinds for record in declared.model.of(kind)}
+        if wanted not in names:
+            hint = known(wanted, sorted(names), what="queues or subscriptions in it")
+            raise NotFoundError(f"the app declares no queue or subscription {wanted!r}; {hint}")
 
     @property
     def _urls(self) -> dict[str, str]:
@@ -83,7 +100,9 @@ def _refuse_what_cannot_be_seen(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "memory":
         raise ConfigError("memory:// lives inside one process, and is not to be seen from outside")
-    if parts.scheme == "sqlite" and not (file := Path(unquote(parts.path[1:]))).exists():
+    if not url.startswith("sqlite:///"):
+        return  # whoever connects says what is wrong with it
+    if not (file := Path(unquote(parts.path[1:]))).exists():
         raise ConfigError(f"there is no file {file} here yet; run the app once, or check --engine")
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from isthmus.clock import Clock
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.unit import current
 from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
 from isthmus.schema import Schema
+from isthmus.schema.kinds import type_name
+from isthmus.schema.named import described
 
 __all__ = ["Envelope", "trace"]
 
@@ -23,8 +25,10 @@ _CARRIED = (TRACEPARENT, TRACESTATE)
 class Envelope(Generic[T]):
     """Makes the messages of one queue, topic or stream."""
 
-    def __init__(self, schema: Schema[T], *, source: str, clock: Clock) -> None:
-        self._schema, self._source, self._now = schema, source, clock.now
+    def __init__(self, schema: Schema[T], *, of: str, source: str, clock: Clock) -> None:
+        """`of`: what the messages are for, in errors, as "queue 'orders'"."""
+        self._schema, self._of = schema, of
+        self._source, self._now = source, clock.now
 
     def message(
         self,
@@ -45,7 +49,7 @@ class Envelope(Generic[T]):
             raise SchemaError(f"id={id!r}, key={key!r}: expected str")
         if priority and not -9 <= priority <= 9:
             raise ConfigError(f"priority={priority!r} is out of range: -9 to 9")
-        schema = self._schema.member(value)
+        schema = self._member(value)
         now = self._now()
         return Message(
             body=schema.encode(value),
@@ -61,6 +65,13 @@ class Envelope(Generic[T]):
             expires_at=0.0 if ttl is None else now + ttl,
             headers=_traced(headers),
         )
+
+    def _member(self, value: object) -> Schema[Any]:
+        try:
+            return self._schema.member(value)
+        except SchemaError as error:
+            carried, got = type_name(self._schema.type), described(value)
+            raise SchemaError(f"{self._of} carries {carried}, got {got}") from error
 
 
 def _require_text(headers: Mapping[str, str]) -> None:

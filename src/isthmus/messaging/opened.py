@@ -42,7 +42,9 @@ class Opened(Generic[T]):
 
     def __init__(self, host: Host, of: Subscription, schema: Schema[T], keeping: Keeping) -> None:
         self.host, self._of = host, of
-        self.envelope = Envelope(schema, source=host.source, clock=host.clock)
+        self.envelope = Envelope(
+            schema, of=f"queue {of.address!r}", source=host.source, clock=host.clock
+        )
         self.debounce = Debounce(host, of)
         self.dead_letters = DeadLetters(host, of)
         self._sender = Sender(host, of.topic)

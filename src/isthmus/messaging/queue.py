@@ -116,13 +116,17 @@ class Queue(Generic[T]):
 
     # --- handling ---------------------------------------------------------------------------
 
-    def handler(self, **options: Unpack[HandlerWords]) -> Callable[[Function], Function]:
+    def handler(
+        self, bare: None = None, /, **options: Unpack[HandlerWords]
+    ) -> Callable[[Function], Function]:
         """Have a function handle the messages; HandlerOptions says what
         each option means.
 
         It takes the payload, and by annotation whatever else it wants: Transaction,
         Message, Delivery, resources, dependencies. `def` handlers run in a thread.
         """
+        if bare is not None:
+            raise ConfigError(f"write @{self.name}.handler(), with parentheses")
         if self._consumer is not None:
             raise ConfigError(
                 f"queue {self.name!r} has a handler already; "

@@ -128,7 +128,9 @@ class Topic(Generic[T]):
             yield events
 
     async def _bind(self, host: Host) -> None:
-        envelope = Envelope(self.schema, source=host.source, clock=host.clock)
+        envelope = Envelope(
+            self.schema, of=f"topic {self.name!r}", source=host.source, clock=host.clock
+        )
         self._opened = (envelope, Sender(host, self.name), host)
 
     def _closed(self) -> tuple[Envelope[T], Sender, Host]:

@@ -82,7 +82,8 @@ class Schema(Generic[T]):
         """
         if isinstance(value, self._instance):
             return self
-        raise SchemaError(f"expected {type_name(self.type)} for {self}, got {described(value)}")
+        label = f" for {self}" if self.version else ""
+        raise SchemaError(f"expected {type_name(self.type)}{label}, got {described(value)}")
 
     def encode(self, value: T) -> bytes:
         """Return `value` as bytes. Its class is checked, the values inside it are trusted.

@@ -3,12 +3,11 @@
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
 from isthmus.clock import Span, seconds
 from isthmus.contracts import LogEngine
-from isthmus.errors import ConfigError, UnsupportedError
+from isthmus.errors import ConfigError, NotFoundError, UnsupportedError
 from isthmus.handling.address import checked
 from isthmus.handling.calling.handler import Handler
 from isthmus.handling.declarations import Declarations
@@ -20,6 +19,7 @@ from isthmus.schema import Schema, schema_of
 from isthmus.streams.consumer import GroupConsumer
 from isthmus.streams.declared import DeclaredGroup, DeclaredStream
 from isthmus.streams.group import Group
+from isthmus.streams.key import Key, key_function
 from isthmus.streams.lag import lag_of
 from isthmus.streams.options import GroupWords, group_options
 from isthmus.streams.place import place
@@ -32,9 +32,6 @@ __all__ = ["Key", "Stream"]
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-Key = Callable[[T], object] | str | None
-"""What keeps its order: a function of the value, the name of an attribute, or nothing."""
-
 
 class Stream(Generic[T]):
     """Records of type `T` (or of several, as `Opened | Closed`) in the order they came.
@@ -46,7 +43,7 @@ class Stream(Generic[T]):
     key. Made by `app.stream`.
 
     Raises:
-        ConfigError: A name or a limit cannot be, or the name is taken.
+        ConfigError: A name, a limit or the key cannot be, or the name is taken.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class Stream(Generic[T]):
     ) -> None:
         self.name = checked(name, what="stream")
         self.schema: Schema[T] = schema_of(payload)
-        self._key = _key_function(key)
+        self._key = key_function(key, payload)
         self._declared = declared
         self._groups: dict[str, Group] = {}
         self._opened: _Opened[T] | None = None
@@ -221,7 +218,17 @@ class Stream(Generic[T]):
         return {partition: each.behind for partition, each in found.items()}
 
     async def seek(self, group: str, to: To) -> Mapping[int, int]:
-        """Have any group read on from elsewhere, as `Group.seek` does."""
+        """Have any group read on from elsewhere, as `Group.seek` does.
+
+        Raises:
+            NotFoundError: It never read, and is not declared here.
+        """
+        known = {*self._groups, *await self.groups()}
+        if group not in known:
+            raise NotFoundError(
+                f"stream {self.name!r} has no group {group!r}; "
+                f"known are: {', '.join(sorted(known)) or 'none'}"
+            )
         return await replay(self._open.host, place(self.name, group), to)
 
     async def trim(self, before: To) -> None:
@@ -241,7 +248,9 @@ class Stream(Generic[T]):
             max_bytes=limits.max_bytes,
             compaction=limits.compaction,
         )
-        envelope = Envelope(self.schema, source=host.source, clock=host.clock)
+        envelope = Envelope(
+            self.schema, of=f"stream {self.name!r}", source=host.source, clock=host.clock
+        )
         self._opened = _Opened(host, host.log, envelope, Appender(host, self.name).append)
 
     @property
@@ -261,13 +270,6 @@ class _Opened(NamedTuple, Generic[T]):
     log: LogEngine
     envelope: Envelope[T]
     append: Callable[[Sequence[Message]], Any]
-
-
-def _key_function(key: Key[T]) -> Callable[[T], str]:
-    if key is None:
-        return lambda _: ""
-    found: Callable[[T], object] = attrgetter(key) if isinstance(key, str) else key
-    return lambda value: str(found(value))
 
 
 N = TypeVar("N", int, float)

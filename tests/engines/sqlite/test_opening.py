@@ -37,6 +37,8 @@ def test_the_default_is_to_survive_a_loss_of_power(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "way_out"),
     [
+        ("sqlite:/a.db", "sqlite:///a.db or sqlite:////a.db"),
+        ("sqlite:a.db", "sqlite:///a.db or sqlite:////a.db"),
         ("sqlite:///a.db?flavour=salty", "busy_timeout"),
         ("sqlite:///a.db?durability=off", "full or normal"),
         ("sqlite:///a.db?busy_timeout=soon", "number of seconds"),

@@ -43,6 +43,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 def _path(url: str) -> Path:
     parts = urlsplit(url)
     name = unquote(parts.path.removeprefix("/"))
+    if not url.partition(":")[2].startswith("//"):
+        raise ConfigError(
+            f"{url}: the slashes tell a relative path from an absolute one; "
+            f"write sqlite:///{name} or sqlite:////{name}"
+        )
     if parts.netloc:
         raise ConfigError(
             f"{url}: {parts.netloc!r} stands where a host would; write sqlite:///{parts.netloc}"

@@ -20,6 +20,7 @@ from isthmus.handling.host import Host
 from isthmus.handling.unit import current
 from isthmus.message import Message
 from isthmus.schema import Schema
+from isthmus.schema.kinds import type_name
 
 __all__ = ["Bindable", "Failed", "Handler", "Invoke"]
 
@@ -64,9 +65,15 @@ class Handler:
         try:
             self._plan.require(host)
         except ConfigError as error:
-            raise ConfigError(f"{error}; {self._possible}") from error
+            raise ConfigError(f"{self._missed}{error}; {self._possible}") from error
         invoke = self._several(host) if self.batch else self._direct() or self._single(host)
         return wrapped(invoke, self._declared.root.middleware, self.signature.title)
+
+    @property
+    def _missed(self) -> str:
+        if self._payload.is_read:
+            return ""
+        return f"the payload is {type_name(self.schema.type)}, which no parameter takes; "
 
     @property
     def _possible(self) -> str:
