@@ -19,9 +19,9 @@ demo: $(READY)/isthmus  ## Run the shop: 2,000 orders, two workers killed, the b
 shop: $(READY)/isthmus  ## Run the shop and keep it open, until Ctrl-C
 	@$(PY) examples/shop/demo.py --keep
 
-tour: $(READY)/isthmus  ## Run a chapter for each pattern built so far
-	@echo "chapter 1: queues, topics, streams and transactions, as a shop"
+tour: $(READY)/isthmus  ## Run the shop as demo does, and say where each pattern in it is told
 	@$(PY) examples/shop/demo.py
+	@printf '\nThe patterns, a page each:\n' && printf '  %s\n' docs/patterns/*.md
 
 bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk
 	@$(PY) -m bench
