@@ -32,7 +32,7 @@ class _Backlog:
         self._more, self._done = asyncio.Event(), asyncio.Event()
         self._queue.handler(concurrency=16)(self._handle)
 
-    async def _handle(self, order: Order) -> None:
+    async def _handle(self, _: Order) -> None:
         self._handled += 1
         if self._handled == self._wanted:
             self._more.clear()

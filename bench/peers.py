@@ -8,7 +8,7 @@ default, FULL; what is not an option of theirs is set on their connection.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.contest import Contender, Measures
 from bench.order import Order, decode, encode, orders
@@ -39,7 +39,8 @@ def huey(folder: Path, synchronous: Synchronous) -> Peer:
     from huey import SqliteHuey
 
     queue = SqliteHuey(filename=str(folder / "queue.db"), results=False)
-    queue.storage.conn.execute(f"PRAGMA synchronous = {synchronous}")
+    storage: Any = queue.storage
+    storage.conn.execute(f"PRAGMA synchronous = {synchronous}")
     task = queue.task()(handle)
 
     def take() -> None:

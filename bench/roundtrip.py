@@ -16,14 +16,16 @@ SENDERS, CLAIMED = 256, 512
 MANY = 20_000
 
 
-def isthmus(durability: Durability, *, count: int, senders: int, **options: int) -> Contender:
+def isthmus(
+    durability: Durability, *, count: int, senders: int, concurrency: int = 16
+) -> Contender:
     """Send all, then have a handler take all: with its inbox, until all is settled."""
 
     async def main(folder: Path) -> Measures:
         app, handled, done = app_in(folder, durability), 0, asyncio.Event()
         queue = app.queue("orders", Order)
 
-        @queue.handler(**options)
+        @queue.handler(concurrency=concurrency)
         async def handle(order: Order) -> None:
             nonlocal handled
             assert order.quantity
