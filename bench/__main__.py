@@ -21,9 +21,9 @@ def main() -> None:
         found = _run(benchmark(name), scratch, arguments.rounds)
         write(name, found, BUILD)
         figures += found
-    if len(arguments.names) != 1:
-        print("\nall together")
-        print(table(each for each in figures if each.target))
+    if judged := [each for each in figures if each.target]:
+        print("\nall that have a target")
+        print(table(judged))
 
 
 def _run(each: Benchmark, scratch: Path, rounds: int | None) -> Sequence[Figure]:
