@@ -40,6 +40,14 @@ async def test_each_statement_sees_the_earlier_ones(database: Database) -> None:
         assert await tx.fetch("select * from paid") == [(1, 6)]
 
 
+async def test_parameters_by_place_are_refused_with_the_way_out(database: Database) -> None:
+    async with database.begin() as tx:
+        asked: Any = tx
+        for run in (asked.execute, asked.fetch):
+            with pytest.raises(ConfigError, match="parameters are :name, given as keywords"):
+                await run("select ?", 1)
+
+
 async def test_rows_are_named_tuples(database: Database) -> None:
     async with database.begin() as tx:
         (row,) = await tx.fetch("select 1 as id, 'a' as sku, count(*) from paid")

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 from isthmus.engines.sqlite.database.connection import Connection, Work, refused
-from isthmus.errors import StatementError
+from isthmus.errors import ConfigError, StatementError
 
 __all__ = ["Statements"]
 
@@ -26,8 +26,9 @@ class Statements:
         the tables of the engine, not only the user's."""
         raise NotImplementedError
 
-    async def execute(self, sql: str, /, **parameters: Any) -> int:
+    async def execute(self, sql: str, /, *places: Never, **parameters: Any) -> int:
         require_plain(sql)
+        _require_names(places)
         path = self._path  # a Work that held `self` would make a circle with its script
         return await self.ask(
             lambda at: _run(at, sql, parameters, path).rowcount, reads=False, ours=_OURS in sql
@@ -42,8 +43,9 @@ class Statements:
             lambda at: _run_many(at, sql, kept, path).rowcount, reads=False, ours=_OURS in sql
         )
 
-    async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
+    async def fetch(self, sql: str, /, *places: Never, **parameters: Any) -> Sequence[Any]:
         require_plain(sql)
+        _require_names(places)
         path = self._path
         names, rows = await self.ask(
             lambda at: _table(_run(at, sql, parameters, path)),
@@ -51,6 +53,13 @@ class Statements:
             ours=_OURS in sql,
         )
         return list(map(row_of(names)._make, rows))
+
+
+def _require_names(places: Sequence[object]) -> None:
+    if places:
+        raise ConfigError(
+            'parameters are :name, given as keywords: execute("... WHERE id = :id", id=...)'
+        )
 
 
 def _run(at: Connection, sql: str, parameters: Mapping[str, Any], path: Path) -> sqlite3.Cursor:
