@@ -18,7 +18,12 @@ def test_nothing_has_to_be_said(project: Path):
 
 
 def test_the_environment_is_read(project: Path):
-    environ = {"ISTHMUS_DRAIN": "2.5", "ISTHMUS_PORT": "0", "ISTHMUS_LOG_LEVEL": "debug", "HOME": "/"}
+    environ = {
+        "ISTHMUS_DRAIN": "2.5",
+        "ISTHMUS_PORT": "0",
+        "ISTHMUS_LOG_LEVEL": "debug",
+        "HOME": "/",
+    }
     assert Settings.load(environ, project) == Settings(drain=2.5, port=0, log_level="debug")
 
 

@@ -25,8 +25,9 @@ class _Ids:
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
 
-    def renew(self) -> None:
-        self._prefix, self._count = os.urandom(10).hex(), itertools.count()
+    def renew(self, prefix: str = "") -> None:
+        """Begin anew: after a fork; or with a `prefix` that makes the ids foreseeable."""
+        self._prefix, self._count = prefix or os.urandom(10).hex(), itertools.count()
 
     def __call__(self) -> str:
         return f"{self._prefix}{next(self._count):08x}"

@@ -15,7 +15,7 @@ def pool_of(work: Callable[[Sequence[int]], Awaitable[None]], concurrency: int) 
         linger=0.0,
         clock=ManualClock(),
         taken=lambda: None,
-        failed=lambda error: None,
+        failed=lambda _: None,
     )
 
 

@@ -11,11 +11,13 @@ from isthmus.message import Message
 
 __all__ = ["Incoming", "Middleware", "Proceed", "wrapped"]
 
-Proceed = Callable[[], Awaitable[None]]
-"""Calls the next middleware, at last the handler. Not called: nothing is handled, and the
-message counts as done. Raises what the handler raises: swallowed, the message is done too."""
-
 Failed = Mapping[int, Exception]
+
+Proceed = Callable[[], Awaitable[Failed | None]]
+"""Calls the next middleware, at last the handler; returns what failed of a batch, by index.
+Not called: nothing is handled, and the message counts as done. Raises what the handler
+raises: swallowed, the message is done too."""
+
 Invoke = Callable[[Sequence[Message]], Awaitable[Failed | None]]
 
 
@@ -45,9 +47,10 @@ def _around(invoke: Invoke, middleware: Middleware, handler: str) -> Invoke:
     async def called(messages: Sequence[Message]) -> Failed | None:
         failed: Failed | None = None
 
-        async def proceed() -> None:
+        async def proceed() -> Failed | None:
             nonlocal failed
             failed = await invoke(messages)
+            return failed
 
         await middleware(_incoming(handler, messages), proceed)
         return failed

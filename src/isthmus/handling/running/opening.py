@@ -1,7 +1,9 @@
 """Opening an App: engines, resources, and everything that was declared, in this order."""
 
-from collections.abc import AsyncGenerator
+import random
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from isthmus.clock import Clock
 from isthmus.connect import connect
@@ -13,22 +15,41 @@ from isthmus.handling.outbox import declare_outbox
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
-__all__ = ["opened"]
+__all__ = ["Connect", "opened"]
+
+
+class Connect(Protocol):
+    """What makes an engine of a URL: `isthmus.connect.connect`, mostly."""
+
+    async def __call__(self, url: str, *, clock: Clock) -> Engine: ...
 
 
 @asynccontextmanager
 async def opened(
-    name: str, declared: Declarations, settings: Settings, clock: Clock, signals: Signals
+    name: str,
+    declared: Declarations,
+    settings: Settings,
+    clock: Clock,
+    signals: Signals,
+    *,
+    connect: Connect = connect,
+    draw: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Host]:
     """Yield a Host on which all of `declared` is bound; close everything at the end,
-    or when a part cannot be opened."""
+    or when a part cannot be opened. `draw` is where chance comes from, 0 to 1."""
     async with AsyncExitStack() as stack:
-        engine = await _connected(settings.engine, clock, stack)
+        engine = await _connected(connect, settings.engine, clock, stack)
         state = engine
         if settings.store and settings.store != settings.engine:
-            state = await _connected(settings.store, clock, stack)
+            state = await _connected(connect, settings.store, clock, stack)
         host = Host(
-            name, engine=engine, state=state, settings=settings, clock=clock, signals=signals
+            name,
+            engine=engine,
+            state=state,
+            settings=settings,
+            clock=clock,
+            signals=signals,
+            draw=draw,
         )
         await declare_outbox(host)
         host.resources = resources = Resources(declared.resources)
@@ -39,7 +60,7 @@ async def opened(
         yield host
 
 
-async def _connected(url: str, clock: Clock, stack: AsyncExitStack) -> Engine:
+async def _connected(connect: Connect, url: str, clock: Clock, stack: AsyncExitStack) -> Engine:
     engine = await connect(url, clock=clock)
     stack.push_async_callback(engine.aclose)
     return engine
