@@ -22,7 +22,7 @@ Peer = tuple[Callable[[Order], object], Callable[[], object]]
 
 
 def litequeue(folder: Path, synchronous: Synchronous) -> Peer:
-    from litequeue import LiteQueue
+    from litequeue import LiteQueue  # pyright: ignore[reportMissingImports]
 
     queue = LiteQueue(folder / "queue.db")
     queue.conn.execute(f"PRAGMA synchronous = {synchronous}")
@@ -36,7 +36,7 @@ def litequeue(folder: Path, synchronous: Synchronous) -> Peer:
 
 
 def huey(folder: Path, synchronous: Synchronous) -> Peer:
-    from huey import SqliteHuey
+    from huey import SqliteHuey  # pyright: ignore[reportMissingImports]
 
     queue = SqliteHuey(filename=str(folder / "queue.db"), results=False)
     storage: Any = queue.storage
@@ -50,7 +50,7 @@ def huey(folder: Path, synchronous: Synchronous) -> Peer:
 
 
 def persist_queue(folder: Path, synchronous: Synchronous) -> Peer:
-    from persistqueue import SQLiteAckQueue
+    from persistqueue import SQLiteAckQueue  # pyright: ignore[reportMissingImports]
 
     queue = SQLiteAckQueue(str(folder), multithreading=True)
     queue._putter.execute(f"PRAGMA synchronous = {synchronous}")
