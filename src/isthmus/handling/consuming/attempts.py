@@ -47,8 +47,7 @@ class Attempts:
     async def _attempt(self, batch: Sequence[Delivery]) -> None:
         messages = [delivery.message for delivery in batch]
         for attempt in range(1, PATIENCE + 1):
-            unit = Unit(self._store, attempt, batch)
-            unit.seal = self._seal
+            unit = Unit(self._store, attempt, batch, seal=self._seal)
             current.set(unit)
             try:
                 failed = await self._invoke(messages)

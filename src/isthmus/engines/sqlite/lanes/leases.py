@@ -10,6 +10,7 @@ __all__ = ["Range", "Receipt", "hex_number"]
 _FIND = "SELECT token, lane, first, last, taken, left, lapses FROM isthmus_lease WHERE token = ?"
 _DELETE = "DELETE FROM isthmus_message WHERE id BETWEEN ? AND ?"
 _DELETE_KNOWN = f"{_DELETE} RETURNING id"
+_COUNT = "SELECT count(*) FROM isthmus_message WHERE id BETWEEN ? AND ?"
 _IDS = "SELECT id FROM isthmus_message WHERE id BETWEEN ? AND ?"
 _EXTEND = "UPDATE isthmus_lease SET until = ?1 + ?2, span = ?2 WHERE token = ?3"
 _LEAVE = "UPDATE isthmus_lease SET left = left - ? WHERE token = ?"
@@ -74,13 +75,17 @@ class Range(NamedTuple):
         inside = sorted(id_ for id_ in ids if self.first <= id_ <= self.last)
         gone: set[int] = set()
         for first, last in _runs(inside):
-            if self.left == self.taken:
+            if self.left == self.taken or self._has_all(db, first, last):
                 db.execute(_DELETE, (first, last))
                 gone.update(range(first, last + 1))
             else:
                 gone.update(row[0] for row in db.execute(_DELETE_KNOWN, (first, last)).fetchall())
         self._leave(db, len(gone))
         return gone
+
+    def _has_all(self, db: Connection, first: int, last: int) -> bool:
+        (count,) = db.execute(_COUNT, (first, last)).fetchone()
+        return count == last - first + 1
 
     def single_out(
         self, db: Connection, id_: int, *, ready_at: float, attempt: int, token: int, span: float

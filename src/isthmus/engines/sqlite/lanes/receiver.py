@@ -1,6 +1,7 @@
 """One taker of one subscription."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from isthmus.contracts import Delivery, Outcome, Receiver, Tx
 from isthmus.engines.sqlite.database.database import Database
@@ -140,7 +141,13 @@ class SqliteReceiver:
 def _delivery(
     id_: int, token: int, message_id: str, packed: bytes, body: bytes, attempt: int, lapses: int
 ) -> Delivery:
-    return Delivery(unpack(message_id, body, packed), f"{token:x}.{id_:x}", attempt, lapses)
+    return Delivery(unpack(message_id, body, packed), f"{_lease(token)}{id_:x}", attempt, lapses)
+
+
+@lru_cache(maxsize=64)
+def _lease(token: int) -> str:
+    """Return how receipts begin, of all that a claim has taken."""
+    return f"{token:x}."
 
 
 _: type[Receiver] = SqliteReceiver

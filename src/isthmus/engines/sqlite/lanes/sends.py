@@ -2,8 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
 import msgspec
 
 from isthmus.clock import Clock
@@ -63,13 +61,9 @@ def store(db: Connection, sends: Sequence[Send]) -> list[None]:
     return [None] * len(sends)
 
 
-class _Part(NamedTuple):
-    """Rows for the same lane and table."""
-
-    first: int
-    """Number of the first message of their call."""
-    ready_at: float
-    rows: Sequence[Row]
+_Part = tuple[int, float, Sequence[Row]]
+"""Rows for the same lane and table: the number of the first message of their call, when they
+are ready, and the rows."""
 
 
 def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, ordered: bool) -> None:
@@ -79,7 +73,7 @@ def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, order
     for send in sends:
         ready_at = ready_after(send.delay, at)
         for priority, rows in send.rows.items():
-            part = _Part(first, ready_at, rows)
+            part = first, ready_at, rows
             if ordered:
                 singles[0].append(part)
             else:
@@ -94,7 +88,7 @@ def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, order
 def _store_ranges(
     db: Connection, sub: int, priority: int, parts: Sequence[_Part], at: float
 ) -> None:
-    lane = _lane(db, sub, priority, ready=sum(len(part.rows) for part in parts))
+    lane = _lane(db, sub, priority, ready=sum([len(rows) for _, _, rows in parts]))
     base = lane << NUMBERS
     rows = [
         (base + first + place, name, at, packed, body)
