@@ -204,7 +204,8 @@ class _Session:
         """Take no more; `run` returns once what was begun is settled."""
         self._ended = True
         self._hungry.set()
-        await self._receiver.drain()
+        with suppress(UnavailableError):  # then there is nothing more to take
+            await self._receiver.drain()
 
     async def _fetch(self) -> None:
         while not self._ended:

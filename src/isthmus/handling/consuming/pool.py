@@ -172,6 +172,7 @@ class Pool(Generic[T]):
     def _on_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._failed(error)
+        self._tell_idle()
 
     def _wake(self) -> bool:
         idle = self._idle.popleft()
@@ -198,12 +199,17 @@ class Pool(Generic[T]):
         return bool(self._ready)
 
     async def _wait(self) -> None:
-        if self._on_idle is not None and not any(slot.holding for slot in self.slots):
-            self._on_idle.set_result(None)
-            self._on_idle = None
+        self._tell_idle()
         idle = asyncio.get_running_loop().create_future()
         self._idle.append(idle)
         await idle
+
+    def _tell_idle(self) -> None:
+        if self._on_idle is None or any(slot.holding for slot in self.slots):
+            return
+        if not self._on_idle.done():  # who waited may have been cancelled
+            self._on_idle.set_result(None)
+        self._on_idle = None
 
     async def _gather(self) -> Sequence[T]:
         """Up to a batch of what is ready; wait `linger` for it to fill."""

@@ -6,6 +6,7 @@ two such notes, it is what kills: it is buried.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from isthmus.contracts import Delivery, Put
 from isthmus.errors import IsthmusError, LeaseLostError
@@ -54,7 +55,8 @@ class Suspects:
             try:
                 await self._handle(delivery)
             finally:  # who gets here has outlived it
-                await self._store.put(self._space, [Put(key, None)])
+                with suppress(IsthmusError):  # which would stand for what ended this
+                    await self._store.put(self._space, [Put(key, None)])
         except LeaseLostError:
             pass  # it is another's now
         except IsthmusError:
