@@ -55,7 +55,8 @@ class Relay:
                     await _move(host, receiver, to, list(run))
         finally:
             self._receiver = None
-            await receiver.aclose()
+            with suppress(UnavailableError):  # else it would stand for what ended this
+                await receiver.aclose()
 
 
 async def _move(host: Host, receiver: Receiver, to: str, batch: Sequence[Delivery]) -> None:

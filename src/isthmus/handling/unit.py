@@ -5,14 +5,14 @@ the handler's transaction without being told.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import TypeVar
 
 import msgspec
 
 from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
-from isthmus.errors import ConfigError, ConflictError
+from isthmus.errors import ConfigError, ConflictError, IsthmusError
 
 __all__ = [
     "PATIENCE",
@@ -53,6 +53,12 @@ class Unit(msgspec.Struct, eq=False):
         if self.tx is None:
             self.tx = self.store.begin(attempt=self.attempt)
         return self.tx
+
+    async def undo(self) -> None:
+        """Roll back, if anything was begun; what is out of reach was not committed either."""
+        if self.tx is not None:
+            with suppress(IsthmusError):
+                await self.tx.rollback()
 
 
 current: ContextVar[Unit | None] = ContextVar("isthmus-unit", default=None)

@@ -105,7 +105,7 @@ class Attempts:
                 if not isinstance(failed, Exception):
                     return await self._complete(run, unit, direct, followers, failed, attempt)
             except ConflictError as error:
-                await _undo(unit)
+                await unit.undo()
                 if self._notes.refused(error):
                     return await self._done_before(run, records)
                 self._tell_conflict(records)
@@ -113,9 +113,9 @@ class Attempts:
                 if conflicts < PATIENCE:
                     continue
             except BaseException:
-                await _undo(unit)
+                await unit.undo()
                 raise
-            await _undo(unit)
+            await unit.undo()
             return await self._fail_all(run, records, failed, attempt)
 
     async def _without_duplicates(
@@ -298,8 +298,3 @@ def _overtaken(records: Sequence[Record], failed: Failed) -> Failed | Exception:
         elif record.message.key and record.message.key in keys:
             return next(iter(failed.values()))
     return failed
-
-
-async def _undo(unit: Unit) -> None:
-    if unit.tx is not None:
-        await unit.tx.rollback()

@@ -55,20 +55,20 @@ class Attempts:
                     return self._finishing.handled(batch)
                 return await self._complete(batch, unit, failed)
             except ConflictError as error:
-                await _undo(unit)
+                await unit.undo()
                 if self._inbox.refused(error):
                     return await self._apart(batch)
                 if attempt == PATIENCE:
                     return await self.fail(batch, error)
                 self._tell_conflict(batch)
             except LeaseLostError as error:
-                await _undo(unit)
+                await unit.undo()
                 return await self._lost(batch, error)
             except Exception as error:  # noqa: BLE001 - whatever a handler raises
-                await _undo(unit)
+                await unit.undo()
                 return await self.fail(batch, error)
             except BaseException:
-                await _undo(unit)
+                await unit.undo()
                 raise
 
     async def fail(self, batch: Sequence[Delivery], error: Exception) -> None:
@@ -165,8 +165,3 @@ class Attempts:
                     attempt=delivery.attempt,
                 )
             )
-
-
-async def _undo(unit: Unit) -> None:
-    if unit.tx is not None:
-        await unit.tx.rollback()
