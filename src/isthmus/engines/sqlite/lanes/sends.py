@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from isthmus.clock import Clock
