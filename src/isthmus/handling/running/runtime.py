@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
-from isthmus.errors import ConfigError
+from isthmus.errors import ConfigError, UnavailableError
 from isthmus.handling.declarations import Declarations, Worker
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import needs_outbox
@@ -66,7 +67,8 @@ class Runtime:
         ExceptionGroup if there are several). What is not done `settings.drain` seconds after
         the drain began is cancelled; messages in hand go back, uncounted.
         """
-        await self.controls.apply(self._host)
+        with suppress(UnavailableError):  # they look again in a moment
+            await self.controls.apply(self._host)
         crews = [Crew(self._host, each, failed=self._fail) for each in self._in_order]
         try:
             await asyncio.sleep(0)
