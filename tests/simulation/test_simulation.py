@@ -3,21 +3,15 @@
 `make simulate SEEDS=1000` tries more seeds; SEED=7 tries one again.
 """
 
-import asyncio
-import subprocess
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import pytest
 
 from isthmus import App, Batch, Retry, Tick, Transaction
-from isthmus.contracts import Engine, Outcome, Put, QueueEngine, Receiver, StoreEngine, Tx
 from isthmus.messaging import Queue, Topic
 from isthmus.streams import Stream
-from isthmus.testing.simulation import Simulation, World, seeds, simulate
+from isthmus.testing.simulation import World, seeds, simulate
 
 
 class Order(msgspec.Struct, frozen=True):
