@@ -60,10 +60,7 @@ class Process(Generic[T]):
         self._running: asyncio.Task[None] | None = None
 
     async def open(self) -> Host:
-        """Open it in calm weather: a program that cannot open ends, and is begun anew."""
-        calm, self.weather.calm = self.weather.calm, True
         self.host: Host = await self._opening.__aenter__()
-        self.weather.calm = calm
         return self.host
 
     async def start(self) -> None:
@@ -71,6 +68,7 @@ class Process(Generic[T]):
         await self.open()
         self._runtime = Runtime(self.app.declarations, self.host, apart={SERVER})
         self._running = asyncio.create_task(self._runtime.run())
+        await self._runtime.ready.wait()
         self._world.note(self.name, "started")
 
     async def drain(self) -> None:

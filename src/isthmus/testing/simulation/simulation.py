@@ -82,7 +82,7 @@ async def simulate(
     seconds: float = 120.0,
     processes: int = 3,
     apart: bool = False,
-    wrap: Wrap = lambda engine: engine,
+    wrap: Wrap | None = None,
 ) -> Simulation:
     """Run the App that `declare` declares through what the seed decides, then make up the books.
 
@@ -96,9 +96,9 @@ async def simulate(
     """
     new_id.renew(f"{seed:020x}")
     try:
-        return await _Course(declare, World(seed), processes=processes, apart=apart, wrap=wrap).run(
-            traffic, seconds
-        )
+        return await _Course(
+            declare, World(seed), processes=processes, apart=apart, wrap=wrap or _as_it_is
+        ).run(traffic, seconds)
     finally:
         new_id.renew()
 
@@ -122,21 +122,20 @@ class _Course(Generic[T]):
 
     async def run(self, traffic: Traffic[T], seconds: float) -> Simulation:
         keeper = self._process("keeper", wrap=_as_it_is)
-        keeper.weather.calm = True
         books = Books(self._world, self._audit, await keeper.open(), keeper.app.describe())
         await books.open()
         client = self._process("client", wrap=_as_it_is)
         await client.open()
+        client.weather.calm = False
         coming = asyncio.create_task(self._come(traffic, client))
         await self._start()
         while self._world.elapsed < seconds or not coming.done():
             await self._something_happens()
         await coming
         await self._calm_down(books)
-        for process in [*self._up, client]:
-            await process.drain()
         simulation = await self._closed(books)
-        await keeper.drain()
+        for process in [*self._up, client, keeper]:
+            await process.drain()
         return simulation
 
     async def _come(self, traffic: Traffic[T], client: Process[T]) -> None:
@@ -180,8 +179,8 @@ class _Course(Generic[T]):
 
     async def _start(self, *, calm: bool = False) -> None:
         process = self._process(next(self._names), wrap=self._wrap)
-        process.weather.calm = calm
         await process.start()
+        process.weather.calm = calm
         self._up.append(process)
 
     def _process(self, name: str, *, wrap: Wrap) -> Process[T]:

@@ -18,7 +18,8 @@ class Weather(Chaos):
         """`rate`: how many calls meet with trouble, 0 to 1."""
         super().__init__(clock=world.clock)
         self._world, self._name, self._rate = world, name, rate
-        self.calm = False
+        self.calm = True
+        """As it is until the process has begun: what cannot begin ends, and is begun anew."""
 
     def _next(self, name: str, may: frozenset[Fault]) -> Fault:
         fault = self._draw()
