@@ -102,8 +102,8 @@ def figures(results: Results) -> Sequence[Figure]:
 BENCHMARK = Benchmark(
     name="transaction",
     title=(
-        "20,000 orders, each handled with one row by SQL and one message sent, 64 concurrent, inbox "
-        "included; by hand 64 to a commit, a savepoint for each; durability=normal"
+        "20,000 orders, each handled with one row by SQL and one message sent, 64 concurrent, "
+        "inbox included; by hand 64 to a commit, a savepoint for each; durability=normal"
     ),
     contenders={"isthmus": lambda folder: run(_isthmus(folder)), "by-hand": by_hand},
     figures=figures,
