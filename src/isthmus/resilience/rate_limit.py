@@ -1,0 +1,328 @@
+"""No more calls than a dependency agreed to: in all, or by whom they are made for."""
+
+import math
+import random
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from typing import Any, Literal, Protocol, get_args
+
+from isthmus.clock import Clock, MonotonicClock, Span, SystemClock
+from isthmus.deadline import remaining
+from isthmus.errors import ConfigError
+from isthmus.resilience.errors import NotCalledError
+from isthmus.resilience.facts import CallRejected, signals, tell
+from isthmus.resilience.options import INFINITE, refuse_unless, span_of
+from isthmus.resilience.outcome import trail
+from isthmus.resilience.shared import (
+    Reach,
+    SharedState,
+    Unreached,
+    numbers_in,
+    numbers_to_bytes,
+)
+from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+
+__all__ = ["Algorithm", "RateLimit", "RateLimitedError", "SlidingWindow", "TokenBucket"]
+
+Algorithm = Literal["token bucket", "sliding window"]
+Key = Callable[..., Hashable]
+
+
+class RateLimitedError(NotCalledError):
+    """More calls than agreed; `retry_after` says when the next may pass."""
+
+
+class Meter(Protocol):
+    """What was let through so far, for one key. Pure: the moment is an argument."""
+
+    def reserve(self, now: float, most: float) -> float:
+        """Let one through, now or within `most` seconds, and return in how many; or let none
+        through, and return the seconds, over `most`, after which one would be."""
+        ...
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return all it remembers."""
+        ...
+
+    def recall(self, numbers: tuple[float, ...]) -> None:
+        """Remember what another of its kind did; nothing of numbers that it can't have told."""
+        ...
+
+
+class TokenBucket:
+    """Fills with `rate` tokens a second up to `burst`; a call takes one.
+
+    In any t seconds no more than `burst + rate * t` are let through. Who waits has taken its
+    token in advance: the bucket is in debt, so that those who come later wait longer.
+    """
+
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, float(burst)
+        self._tokens, self._at = self._burst, -INFINITE
+
+    def reserve(self, now: float, most: float) -> float:
+        self._fill(now)
+        short = 1 - self._tokens
+        wait = 0.0 if short <= CRUMB else _no_less(now, short / self._rate)
+        if wait <= most:
+            self._tokens -= 1
+        return wait
+
+    def _fill(self, now: float) -> None:
+        """Add what came since: nothing by a clock that is a little behind another's; one that
+        is far behind was set back, and is followed."""
+        gone = now - self._at
+        if gone > 0:
+            self._tokens = min(self._burst, self._tokens + gone * self._rate)
+            self._at = now
+        elif -gone > SET_BACK:
+            self._at = now
+
+    def numbers(self) -> tuple[float, ...]:
+        return self._tokens, self._at
+
+    def recall(self, numbers: tuple[float, ...]) -> None:
+        if len(numbers) == 2:
+            self._tokens, self._at = min(numbers[0], self._burst), numbers[1]
+
+
+class SlidingWindow:
+    """Remembers when the last `most_calls` were let through: never more within `per` seconds.
+
+    Exact where a bucket lets a burst follow a burst; it costs a number a call of the window.
+    """
+
+    __slots__ = ("_most_calls", "_passed", "_per")
+
+    def __init__(self, most_calls: int, per: float) -> None:
+        self._most_calls, self._per = most_calls, per
+        self._passed: deque[float] = deque(maxlen=most_calls)
+
+    def reserve(self, now: float, most: float) -> float:
+        passed = self._passed
+        if passed and passed[-1] - now > self._per + SET_BACK:
+            passed.clear()
+        full = len(passed) == self._most_calls
+        wait = _no_less(now, passed[0] + self._per - now) if full else 0.0
+        if wait <= most:
+            passed.append(max(now + wait, passed[-1]) if passed else now)
+        return wait
+
+    def numbers(self) -> tuple[float, ...]:
+        return tuple(self._passed)
+
+    def recall(self, numbers: tuple[float, ...]) -> None:
+        self._passed = deque(numbers, maxlen=self._most_calls)
+
+
+CRUMB = 1e-9
+"""Of a token: what rounding may have taken from it."""
+SET_BACK = 60.0
+"""Seconds by which machines' clocks may differ; a step back by more is followed."""
+
+
+def _no_less(now: float, wait: float) -> float:
+    """Return `wait` so that `now + wait` is no moment too early, however it is rounded."""
+    return 0.0 if wait <= 0 else math.nextafter(now + wait, INFINITE) - now
+
+
+class RateLimit:
+    """Lets `rate` calls through in `per` seconds, and refuses, or holds up, those above.
+
+    Give one object to all who share the allowance. Safe from any thread, and from sync and async
+    calls at once. A refused call raises RateLimitedError and was not made.
+
+    Source: Turner, "New directions in communications", 1986 (leaky bucket as a meter); the
+    reservation of waiting calls as Guava's RateLimiter has it.
+    """
+
+    kind = "rate limit"
+
+    def __init__(
+        self,
+        rate: float,
+        per: Span = 1.0,
+        *,
+        burst: int | None = None,
+        algorithm: Algorithm = "token bucket",
+        key: Key | None = None,
+        wait: Span = 0.0,
+        keys: int = 10_000,
+        shared: SharedState | None = None,
+        name: str = "",
+        clock: Clock | None = None,
+    ) -> None:
+        """
+        Args:
+            rate: Calls in `per` seconds. Above 0; a whole number for a sliding window.
+            per: Seconds. Above 0; default 1.
+            burst: Calls that may come at once after a time of rest; of the token bucket.
+                1 up; default `rate`, at least 1.
+            algorithm: "token bucket" allows bursts and costs two numbers a key; "sliding
+                window" lets no `per` seconds hold more than `rate`, and costs `rate` numbers.
+            key: From the call's arguments to whom it is counted for, as
+                `lambda order: order.customer`; each has the whole allowance. Default: none,
+                and all count together.
+            wait: Most seconds a call waits for its turn, of those its deadline leaves. One
+                that is cancelled while it waits has used its turn. 0 up; default 0.
+            keys: How many keys are remembered, those that came last; one that was forgotten
+                begins anew. 1 up; default 10,000.
+            shared: Count together with all processes that give the same `name`; async only.
+                Out of reach, each counts for itself. Default: none.
+            name: Whose allowance it is, in the shared state. Default ""; needed by `shared`.
+            clock: What time it goes by. Default: a monotonic one; with `shared`, the system's,
+                which machines agree on.
+
+        Raises:
+            ConfigError: One of them is out of its range.
+        """
+        calls, span = float(rate), span_of("RateLimit", "per", per, above_0=True)
+        _refuse_unless(0 < calls < INFINITE, "rate", rate, "more than 0")
+        _refuse_unless(algorithm in get_args(Algorithm), "algorithm", algorithm, _ALGORITHMS)
+        _refuse_unless(burst is None or burst >= 1, "burst", burst, "1 or more, or None")
+        _refuse_unless(keys >= 1, "keys", keys, "1 or more")
+        window = algorithm == "sliding window"
+        if window:
+            _refuse_unless(calls == int(calls), "rate", rate, "a whole number of calls")
+            _refuse_unless(burst is None, "burst", burst, "None: a sliding window has no burst")
+        if shared is not None:
+            _refuse_unless(bool(name), "name", name, "a name, which the processes agree on")
+        self.rate, self.per, self.burst = calls, span, burst or max(1, int(calls))
+        self.algorithm, self.key, self.name = algorithm, key, name
+        self.wait, self.keys = span_of("RateLimit", "wait", wait), keys
+        self._clock = clock or (SystemClock() if shared else None)
+        self._reach = Reach(shared, f"{self.kind} {name}") if shared else None
+        self._meters: OrderedDict[Hashable, Meter] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        said = [f"{self.rate:g}, {self.per:g}"]
+        said += [f"burst={self.burst}"] * (self.algorithm == "token bucket")
+        said += [f"algorithm={self.algorithm!r}"] * (self.algorithm != "token bucket")
+        said += [f"wait={self.wait:g}"] * bool(self.wait)
+        said += [f"name={self.name!r}"] * bool(self.name)
+        return f"RateLimit({', '.join(said)})"
+
+    # -- without a policy ---------------------------------------------------------------------
+
+    def allow(self, key: Hashable = None, *, now: float | None = None) -> float:
+        """Count one call for `key` if it may pass, and return 0; else return the seconds to
+        come back after. Of this process alone: where it is shared, ask `allow_shared`."""
+        moment = (self._clock or _MONOTONIC).now() if now is None else now
+        return self._reserve(key, moment, 0.0)
+
+    async def allow_shared(self, key: Hashable = None) -> float:
+        """Like `allow`, of all processes together, as far as they can be reached."""
+        return await self._ask(key, 0.0, _site(self._clock))
+
+    # -- the drivers --------------------------------------------------------------------------
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        key, most, name = self.key, self.wait, name_of(call)
+        at, sleep, reserve = self._timed(at), at.clock.sleep, self._reserve
+        now, ask, alone = at.clock.now, self._ask, self._reach is None
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            whose = None if key is None else key(*args, **kwargs)
+            patience = min(most, remaining(INFINITE)) if most else 0.0
+            wait = reserve(whose, now(), patience) if alone else await ask(whose, patience, at)
+            if wait > patience:
+                raise self._refused(name, wait, at)
+            if wait:
+                await sleep(wait)
+            return await call(*args, **kwargs)
+
+        return guarded
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        if self._reach is not None:
+            raise ConfigError(
+                f"RateLimit(shared=..., name={self.name!r}) asks other processes, which "
+                f"{name_of(call)} can't await; make it async, or leave out shared"
+            )
+        key, most, name = self.key, self.wait, name_of(call)
+        at, reserve, pause = self._timed(at), self._reserve, at.pause
+        now = at.clock.now
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            whose = None if key is None else key(*args, **kwargs)
+            patience = min(most, remaining(INFINITE)) if most else 0.0
+            wait = reserve(whose, now(), patience)
+            if wait > patience:
+                raise self._refused(name, wait, at)
+            if wait:
+                pause(wait)
+            return call(*args, **kwargs)
+
+        return guarded
+
+    def _timed(self, at: Site) -> Site:
+        return at if self._clock is None else at._replace(clock=self._clock)
+
+    def _refused(self, call: str, wait: float, at: Site) -> RateLimitedError:
+        if told := trail.get():
+            told.refused(self.kind)
+        tell(at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=wait)
+        return RateLimitedError(
+            f"{self.name or at.policy or call}: more than {self.rate:g} calls in {self.per:g} s, "
+            f"so that {call} was not called; it may be tried again in {wait:.3g} s",
+            policy=at.policy,
+            retry_after=wait,
+        )
+
+    # -- the state ----------------------------------------------------------------------------
+
+    def _meter(self) -> Meter:
+        if self.algorithm == "sliding window":
+            return SlidingWindow(int(self.rate), self.per)
+        return TokenBucket(self.rate / self.per, self.burst)
+
+    def _reserve(self, key: Hashable, now: float, most: float) -> float:
+        with self._lock:
+            meter = self._meters.get(key)
+            if meter is None:
+                meter = self._meters[key] = self._meter()
+                if len(self._meters) > self.keys:
+                    self._meters.popitem(last=False)
+            else:
+                self._meters.move_to_end(key)
+            return meter.reserve(now, most)
+
+    async def _ask(self, key: Hashable, most: float, at: Site) -> float:
+        """Reserve in the state that processes share; in this one's, if it is out of reach."""
+        now, reach = at.clock.now(), self._reach
+        if reach is None:
+            return self._reserve(key, now, most)
+
+        def change(value: bytes) -> tuple[bytes | None, float]:
+            meter = self._meter()
+            meter.recall(numbers_in(value))
+            wait = meter.reserve(now, most)
+            return (None if wait > most else numbers_to_bytes(meter.numbers())), wait
+
+        whose = f"{self.kind}/{self.name}/{'' if key is None else key}"
+        wait = await reach.update(whose, change, at=at, ttl=self._rest + most)
+        return self._reserve(key, now, most) if isinstance(wait, Unreached) else wait
+
+    @property
+    def _rest(self) -> float:
+        """Seconds without a call after which a key is as if it had never come."""
+        full = self.burst * self.per / self.rate
+        return SET_BACK + (self.per if self.algorithm == "sliding window" else full)
+
+
+_MONOTONIC = MonotonicClock()
+_ALGORITHMS = " or ".join(get_args(Algorithm))
+
+
+def _site(clock: Clock | None) -> Site:
+    """Where a limit is that is asked without a policy."""
+    return Site("", clock or _MONOTONIC, time.sleep, random.random, signals, idempotent=False)
+
+
+def _refuse_unless(ok: bool, option: str, value: object, wanted: str) -> None:  # noqa: FBT001
+    refuse_unless(ok, "RateLimit", option, value, wanted)

@@ -1,0 +1,307 @@
+import asyncio
+import threading
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.clock import ManualClock
+from isthmus.deadline import deadline
+from isthmus.errors import ConfigError, UnavailableError
+from isthmus.resilience.errors import NotCalledError
+from isthmus.resilience.facts import CallRejected
+from isthmus.resilience.rate_limit import RateLimit, RateLimitedError, SlidingWindow, TokenBucket
+from isthmus.resilience.shared import LocalState, SharedStateLost, Versioned
+from isthmus.resilience.strategy import Site
+from isthmus.signals import Signals
+
+gaps = st.lists(st.floats(0, 3), max_size=60)
+patience = st.sampled_from([0.0, 0.5, 10.0])
+
+
+def site(clock: ManualClock, signals: Signals | None = None, paused: Any = None) -> Site:
+    pause = paused.append if paused is not None else (lambda _: None)
+    return Site("pay", clock, pause, lambda: 0.5, signals or Signals(), idempotent=True)
+
+
+async def answer(*args: Any) -> str:
+    return "ok"
+
+
+def admitted(meter: Any, gaps: list[float], most: float) -> list[float]:
+    """Return the moments at which calls that came after `gaps` were let through."""
+    now, moments = 1_700_000_000.0, []
+    for gap in gaps:
+        now += gap
+        wait = meter.reserve(now, most)
+        if wait <= most:
+            moments.append(now + wait)
+    return moments
+
+
+# --- the laws -------------------------------------------------------------------------------
+
+
+@given(st.floats(0.1, 50), st.integers(1, 10), gaps, patience)
+def test_a_bucket_never_lets_through_more_than_its_burst_and_rate(
+    rate: float, burst: int, gaps: list[float], most: float
+):
+    moments = admitted(TokenBucket(rate, burst), gaps, most)
+    assert moments == sorted(moments)
+    for i, first in enumerate(moments):
+        for j in range(i, len(moments)):
+            assert j - i + 1 <= burst + rate * (moments[j] - first) + 1e-5
+
+
+@given(st.integers(1, 8), st.floats(0.1, 5), gaps, patience)
+def test_a_window_never_holds_more_than_its_calls(
+    calls: int, per: float, gaps: list[float], most: float
+):
+    moments = admitted(SlidingWindow(calls, per), gaps, most)
+    assert moments == sorted(moments)
+    for first, after in zip(moments, moments[calls:], strict=False):
+        assert after - first >= per - 1e-6
+
+
+@given(st.sampled_from(["token bucket", "sliding window"]), st.integers(1, 20), gaps)
+def test_who_comes_back_when_told_is_let_through(algorithm: Any, rate: int, gaps: list[float]):
+    limit, now = RateLimit(rate, 2, algorithm=algorithm), 1_700_000_000.0
+    for gap in gaps:
+        now += gap
+        if wait := limit.allow(now=now):
+            now += wait
+            assert limit.allow(now=now) == 0
+
+
+@given(gaps)
+def test_a_bucket_at_rest_is_full_again(gaps: list[float]):
+    bucket = TokenBucket(2, 4)
+    admitted(bucket, gaps, 0)
+    assert admitted(bucket, [10_000.0, 0, 0, 0, 0], 0) == [1_700_010_000.0] * 4
+
+
+@given(st.sampled_from([lambda: TokenBucket(3, 5), lambda: SlidingWindow(3, 2)]), gaps)
+def test_a_meter_that_recalls_anothers_numbers_goes_on_as_the_other(make: Any, gaps: list[float]):
+    meter, twin = make(), make()
+    admitted(meter, gaps, 5)
+    twin.recall(meter.numbers())
+    now = 1_700_000_000.0 + sum(gaps)
+    assert twin.reserve(now, 5) == meter.reserve(now, 5)
+
+
+def test_a_clock_that_is_a_little_behind_gains_nothing_and_waits_for_nothing():
+    for meter in (TokenBucket(1, 2), SlidingWindow(2, 1)):
+        assert meter.reserve(100, 0) == 0
+        assert meter.reserve(95, 0) == 0
+        assert meter.reserve(96, 0) > 0
+
+
+def test_a_clock_that_was_set_back_is_followed():
+    for meter in (TokenBucket(1, 1), SlidingWindow(1, 1)):
+        assert meter.reserve(5000, 0) == 0
+        meter.reserve(100, 0)
+        assert meter.reserve(101.1, 0) == 0
+
+
+# --- per key --------------------------------------------------------------------------------
+
+
+def test_each_key_has_the_whole_allowance():
+    limit = RateLimit(1, 10)
+    assert [limit.allow("ann", now=0), limit.allow("bob", now=0)] == [0, 0]
+    assert limit.allow("ann", now=1) == pytest.approx(9)
+
+
+def test_no_more_keys_are_remembered_than_may_be():
+    limit = RateLimit(1, 1000, keys=3)
+    for key in "abcd":
+        limit.allow(key, now=0)
+    assert len(limit._meters) == 3
+    assert limit.allow("d", now=0) > 0
+    assert limit.allow("a", now=0) == 0  # the one that came first was forgotten
+
+
+def test_a_key_that_is_used_is_not_forgotten():
+    limit = RateLimit(1, 1000, keys=2)
+    for key in "abac":
+        limit.allow(key, now=0)
+    assert limit.allow("a", now=0) > 0
+
+
+# --- around calls ---------------------------------------------------------------------------
+
+
+async def test_a_call_above_the_rate_is_not_made():
+    made = []
+
+    async def call(order: str) -> None:
+        made.append(order)
+
+    clock, signals = ManualClock(), Signals()
+    heard: list[CallRejected] = []
+    signals.listen(CallRejected, heard.append)
+    guarded = RateLimit(2, 10).around(call, site(clock, signals))
+    await guarded("a")
+    await guarded("b")
+    with pytest.raises(RateLimitedError, match="pay: more than 2 calls in 10 s") as caught:
+        await guarded("c")
+    assert made == ["a", "b"]
+    assert caught.value.retry_after == pytest.approx(5)
+    assert isinstance(caught.value, NotCalledError)
+    assert caught.value.retryable
+    assert [(one.by, one.call, one.policy) for one in heard] == [("rate limit", "call", "pay")]
+
+
+async def test_a_key_is_taken_from_the_arguments():
+    guarded = RateLimit(1, 10, key=lambda order: order[0]).around(answer, site(ManualClock()))
+    await guarded("ann")
+    await guarded("bob")
+    with pytest.raises(RateLimitedError):
+        await guarded("ada")
+
+
+async def test_calls_wait_their_turn_one_after_the_other():
+    clock, moments = ManualClock(start=0), []
+
+    async def call() -> None:
+        moments.append(round(clock.now(), 3))
+
+    guarded = RateLimit(1, 1, wait=10).around(call, site(clock))
+    tasks = [asyncio.ensure_future(guarded()) for _ in range(4)]
+    await clock.advance(10)
+    await asyncio.gather(*tasks)
+    assert moments == [0, 1, 2, 3]
+
+
+async def test_a_call_that_would_wait_too_long_is_refused_at_once():
+    clock = ManualClock()
+    guarded = RateLimit(1, 10, wait=5).around(answer, site(clock))
+    await guarded()
+    with pytest.raises(RateLimitedError):
+        await guarded()
+    assert clock.sleepers == 0
+
+
+async def test_nobody_waits_longer_than_their_deadline():
+    clock = ManualClock()
+    guarded = RateLimit(1, 10, wait=60).around(answer, site(clock))
+    await guarded()
+    with deadline(3, clock=clock), pytest.raises(RateLimitedError):
+        await guarded()
+
+
+async def test_a_cancelled_wait_calls_nothing_and_leaves_the_others_their_turn():
+    clock, made = ManualClock(start=0), []
+
+    async def call(name: str) -> None:
+        made.append((name, round(clock.now(), 3)))
+
+    guarded = RateLimit(1, 1, wait=10).around(call, site(clock))
+    await guarded("a")
+    b, c = (asyncio.ensure_future(guarded(name)) for name in "bc")
+    await clock.settle()
+    b.cancel()
+    await clock.advance(5)
+    await c
+    assert b.cancelled()
+    assert made == [("a", 0), ("c", 2)]
+
+
+def test_threads_share_the_allowance():
+    made = []
+    guarded = RateLimit(50, 1000).around_sync(made.append, site(ManualClock()))
+
+    def many() -> None:
+        for _ in range(40):
+            with suppress(RateLimitedError):
+                guarded(1)
+
+    threads = [threading.Thread(target=many) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 50
+
+
+def test_a_sync_call_pauses_for_its_turn():
+    paused: list[float] = []
+    guarded = RateLimit(1, 4, wait=60).around_sync(lambda: 1, site(ManualClock(), paused=paused))
+    assert [guarded(), guarded()] == [1, 1]
+    assert paused == [pytest.approx(4)]
+
+
+# --- shared ---------------------------------------------------------------------------------
+
+
+async def test_processes_that_share_a_name_share_the_allowance():
+    state, clock = LocalState(), ManualClock()
+    ours, theirs = (RateLimit(3, 10, shared=state, name="p", clock=clock) for _ in range(2))
+    assert [await ours.allow_shared(), await theirs.allow_shared()] == [0, 0]
+    assert await ours.allow_shared() == 0
+    assert await theirs.allow_shared() == pytest.approx(10 / 3)
+
+
+async def test_who_waits_waits_for_the_turn_among_all():
+    state, clock, moments = LocalState(), ManualClock(start=0), []
+
+    async def call() -> None:
+        moments.append(round(clock.now(), 3))
+
+    limits = [RateLimit(1, 1, wait=9, shared=state, name="p", clock=clock) for _ in range(3)]
+    tasks = [asyncio.ensure_future(one.around(call, site(clock))()) for one in limits]
+    await clock.advance(5)
+    await asyncio.gather(*tasks)
+    assert moments == [0, 1, 2]
+
+
+class Unreachable:
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def read(self, name: str) -> Versioned:
+        self.asked += 1
+        raise UnavailableError("away")
+
+    async def write(self, *args: Any, **kwargs: Any) -> bool:
+        raise AssertionError
+
+
+async def test_out_of_reach_of_the_others_a_process_counts_for_itself():
+    away, clock, signals = Unreachable(), ManualClock(), Signals()
+    heard: list[SharedStateLost] = []
+    signals.listen(SharedStateLost, heard.append)
+    limit = RateLimit(2, 10, shared=away, name="p", clock=clock)
+    guarded = limit.around(answer, site(clock, signals))
+    assert [await guarded(), await guarded()] == ["ok", "ok"]
+    with pytest.raises(RateLimitedError):
+        await guarded()
+    assert [one.error for one in heard] == ["UnavailableError"]
+    assert away.asked == 1  # and is left alone for a while
+
+
+def test_a_sync_call_cannot_ask_other_processes():
+    limit = RateLimit(1, shared=LocalState(), name="p")
+    with pytest.raises(ConfigError, match="make it async, or leave out shared"):
+        limit.around_sync(lambda: 1, site(ManualClock()))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rate": 0}, r"RateLimit\(rate=0\): expected more than 0"),
+        ({"rate": 1, "per": 0}, r"per=0"),
+        ({"rate": 1, "burst": 0}, r"burst=0"),
+        ({"rate": 1.5, "algorithm": "sliding window"}, "whole number"),
+        ({"rate": 1, "burst": 2, "algorithm": "sliding window"}, "no burst"),
+        ({"rate": 1, "algorithm": "leaky"}, "token bucket or sliding window"),
+        ({"rate": 1, "wait": -1}, "wait=-1"),
+        ({"rate": 1, "keys": 0}, "keys=0"),
+        ({"rate": 1, "shared": LocalState()}, "name=''"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(options: dict[str, Any], said: str):
+    with pytest.raises(ConfigError, match=said):
+        RateLimit(**options)

@@ -1,0 +1,126 @@
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.clock import ManualClock
+from isthmus.errors import ConfigError, ConflictError
+from isthmus.resilience.shared import (
+    LocalState,
+    Reach,
+    SharedStateLost,
+    SharedStateRegained,
+    Unreached,
+    Versioned,
+    numbers_in,
+    numbers_to_bytes,
+    update,
+)
+from isthmus.resilience.strategy import Site
+from isthmus.signals import Signal, Signals
+
+
+def site(clock: ManualClock, signals: Signals) -> Site:
+    return Site("pay", clock, lambda _: None, lambda: 0.5, signals, idempotent=True)
+
+
+def more(value: bytes) -> tuple[bytes, int]:
+    count = int(value or b"0") + 1
+    return str(count).encode(), count
+
+
+class Contended(LocalState):
+    """Another writes between every reading and writing."""
+
+    async def read(self, name: str) -> Versioned:
+        seen = await super().read(name)
+        await self.write(name, b"7", if_version=seen.version)
+        return seen
+
+
+class Switched(LocalState):
+    error: Exception | None = None
+
+    async def read(self, name: str) -> Versioned:
+        if self.error is not None:
+            raise self.error
+        return await super().read(name)
+
+
+class Stalled(LocalState):
+    async def read(self, name: str) -> Versioned:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_value_is_written_only_over_the_version_that_was_read():
+    state = LocalState()
+    assert await state.read("a") == (b"", 0)
+    assert await state.write("a", b"x", if_version=0)
+    assert not await state.write("a", b"y", if_version=0)
+    assert await state.read("a") == (b"x", 1)
+
+
+async def test_a_value_is_gone_after_its_ttl():
+    clock = ManualClock()
+    state = LocalState(clock=clock)
+    await state.write("a", b"x", if_version=0, ttl=10)
+    await clock.advance(9)
+    assert (await state.read("a")).value == b"x"
+    await clock.advance(1)
+    assert await state.read("a") == (b"", 0)
+
+
+async def test_no_more_names_are_kept_than_may_be():
+    state = LocalState(most=2)
+    for name in "abc":
+        await state.write(name, b"x", if_version=0)
+    assert [(await state.read(name)).version for name in "abc"] == [0, 1, 1]
+    with pytest.raises(ConfigError):
+        LocalState(most=0)
+
+
+async def test_no_update_of_many_is_lost():
+    state = LocalState()
+    await asyncio.gather(*(update(state, "n", more, attempts=100) for _ in range(50)))
+    assert (await state.read("n")).value == b"50"
+
+
+async def test_an_update_that_is_always_late_gives_up():
+    with pytest.raises(ConflictError, match="changed 3 times"):
+        await update(Contended(), "n", more, attempts=3)
+
+
+async def test_what_is_out_of_reach_is_left_alone_for_a_while_and_told_once():
+    clock, signals, state = ManualClock(), Signals(), Switched()
+    heard: list[Signal] = []
+    signals.listen(Signal, heard.append)
+    reach, at = Reach(state, "rate limit p", pause=5), site(clock, signals)
+    state.error = OSError("away")
+    assert isinstance(await reach.update("n", more, at=at), Unreached)
+    state.error = None
+    assert isinstance(await reach.update("n", more, at=at), Unreached)
+    await clock.advance(5)
+    assert await reach.update("n", more, at=at) == 1
+    assert [type(one) for one in heard] == [SharedStateLost, SharedStateRegained]
+
+
+async def test_a_state_that_stalls_holds_nobody_up():
+    reach = Reach(Stalled(), "rate limit p", timeout=0.001)
+    answer: Any = await reach.update("n", more, at=site(ManualClock(), Signals()))
+    assert isinstance(answer.error, TimeoutError)
+
+
+async def test_a_name_in_demand_is_out_of_reach_alone():
+    clock, signals, state = ManualClock(), Signals(), Contended()
+    reach, at = Reach(state, "rate limit p"), site(clock, signals)
+    assert isinstance(await reach.update("n", more, at=at), Unreached)
+    assert await reach.update("other", lambda _: (None, 3), at=at) == 3
+
+
+@given(st.lists(st.floats(allow_nan=False)))
+def test_numbers_come_back_as_they_were(numbers: list[float]):
+    assert numbers_in(numbers_to_bytes(tuple(numbers))) == tuple(numbers)
+    assert numbers_in(b"torn") == ()
