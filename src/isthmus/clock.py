@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "ManualClock", "Span", "SystemClock", "seconds"]
+__all__ = ["Clock", "ManualClock", "MonotonicClock", "Span", "SystemClock", "seconds"]
 
 Span = float | timedelta
 """What users may write where a span is wanted: seconds, or a timedelta."""
@@ -69,6 +69,12 @@ class SystemClock:
                 return await event.wait()
         except TimeoutError:
             return event.is_set()
+
+
+class MonotonicClock(SystemClock):
+    """Elapsed seconds since some moment of the past: for spans only, and never stepping back."""
+
+    now = staticmethod(time.monotonic)
 
 
 class ManualClock:

@@ -29,7 +29,7 @@ class Deadline:
         self.at = at
         """Unix seconds; inf is none."""
         self._clock = clock
-        self._tokens: list[Token[Deadline | None]] = []
+        self._tokens: list[Token[_InForce | None]] = []
 
     def __repr__(self) -> str:
         return f"Deadline(at={self.at})"
@@ -39,9 +39,9 @@ class Deadline:
         return max(0.0, self.at - self._clock.now())
 
     def __enter__(self) -> Self:
-        outer = _current.get()
-        nearer = outer if outer is not None and outer.at <= self.at else self
-        self._tokens.append(_current.set(nearer))
+        outer = in_force.get()
+        nearer = outer if outer is not None and outer[0] <= self.at else (self.at, self._clock)
+        self._tokens.append(in_force.set(nearer))
         return self
 
     def __exit__(
@@ -50,10 +50,14 @@ class Deadline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _current.reset(self._tokens.pop())
+        in_force.reset(self._tokens.pop())
 
 
-_current: ContextVar[Deadline | None] = ContextVar("isthmus-deadline", default=None)
+_InForce = tuple[float, Clock]
+
+in_force: ContextVar[_InForce | None] = ContextVar("isthmus-deadline", default=None)
+"""The moment, and the clock to ask how far it is: what `Deadline` sets, and what guards a call
+sets at less cost."""
 
 
 def deadline(
@@ -70,14 +74,17 @@ def deadline(
 
 def remaining(default: D = None) -> float | D:
     """Return the seconds left, 0 if it has passed; `default` where no deadline is in force."""
-    current = _current.get()
-    return default if current is None or current.at == math.inf else current.remaining()
+    current = in_force.get()
+    if current is None or current[0] == math.inf:
+        return default
+    at, clock = current
+    return max(0.0, at - clock.now())
 
 
 def deadline_headers() -> dict[str, str]:
     """Return the deadline in force as a header to send along; empty if there is none."""
-    current = _current.get()
-    return {} if current is None or current.at == math.inf else {HEADER: f"{current.at:.3f}"}
+    current = in_force.get()
+    return {} if current is None or current[0] == math.inf else {HEADER: f"{current[0]:.3f}"}
 
 
 def deadline_in(headers: Mapping[str, str]) -> float:

@@ -1,19 +1,39 @@
 """How often a thing is tried, and how long to wait between."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
 
 from isthmus.clock import Span, seconds
+from isthmus.deadline import remaining
 from isthmus.errors import ConfigError
+from isthmus.resilience.budget import RetryBudget
+from isthmus.resilience.classify import never_ran, retry_after, transient
+from isthmus.resilience.errors import CircuitOpenError, RetriesSpentError
+from isthmus.resilience.facts import CallRetried, RetriesSpent, tell
+from isthmus.resilience.outcome import trail
+from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 __all__ = ["Jitter", "Retry"]
 
 Jitter = Literal["full", "equal", "decorrelated", "none"]
 
+INFINITE = float("inf")
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Retry:
     """Exponential backoff with jitter, so that many who failed together don't return together.
+
+    `Retry(3)` waits up to 1, 2, 4, 8 ... seconds; `Retry(3, delay=0)` retries at once, and
+    `Retry(3, delay=2, factor=1, jitter="none")` at a fixed pace. For a message handler it is the
+    ladder on which a failed message comes back. Around a call, it is a strategy: it tries again
+    as long as the error may pass (`on`), there are attempts, time and budget, and no harm in
+    it: a call that may have had its effect is repeated only if it is idempotent; by declaration
+    (`@policy(idempotent=True)`), or by being given an `idempotency_key`.
+
+    What the caller gets in the end: the result; the very error of an attempt that may not be
+    retried, or of one that never ran; else RetriesSpentError from the last error.
 
     Pure: the state is the number of the attempt, and randomness is an argument.
 
@@ -21,39 +41,71 @@ class Retry:
     """
 
     attempts: int
-    """Calls in all, the first among them. 1 up; default 5."""
+    """Calls in all, the first among them. 1 up; default 3, and for handlers 5."""
     delay: float
     """Seconds before the second attempt, without jitter. 0 up; default 1."""
     factor: float
     """What each further delay is multiplied with. 1 up; default 2."""
     cap: float
-    """Most seconds between two attempts. `delay` up; default 300."""
+    """Most seconds between two attempts. `delay` up; default 300. Who asks to be left alone for
+    longer (Retry-After) is not tried again."""
     jitter: Jitter
     """How much of a delay is left to chance. "full": all of it; "equal": half of it; "none"; or
     "decorrelated": between `delay` and three times the last one, whatever the attempt."""
+    within: float | None
+    """Seconds from the first call after which no attempt begins any more. Above 0; default
+    None: only the deadline in force bounds them. Calls only."""
+    on: Callable[[BaseException], bool] = field(compare=False)
+    """Which errors may pass by themselves. Default: lost connections, timeouts, HTTP 408, 425,
+    429, 500, 502, 503, 504 and the like of gRPC, and what isthmus calls retryable. Calls only."""
+    when: Callable[[Any], bool] | None = field(compare=False)
+    """Which results are as good as such an error, as `transient_result` tells of HTTP responses;
+    the last of them is returned. Default None: no result is. Calls only."""
+    budget: RetryBudget | None = field(compare=False)
+    """What bounds the retries of all who share it. Default None. Calls only."""
+    wait_for_circuit: bool
+    """Whether to wait for a circuit breaker inside that is open, if it says until when. Default
+    False: then it ends the retrying. Calls only."""
 
     def __init__(
         self,
-        attempts: int = 5,
+        attempts: int = 3,
         *,
         delay: Span = 1.0,
         factor: float = 2.0,
         cap: Span = 300.0,
         jitter: Jitter = "full",
+        within: Span | None = None,
+        on: Callable[[BaseException], bool] = transient,
+        when: Callable[[Any], bool] | None = None,
+        budget: RetryBudget | None = None,
+        wait_for_circuit: bool = False,
     ) -> None:
         """Raises ConfigError if one of them is out of its range."""
         wait, most = seconds(delay), seconds(cap)
+        whole = None if within is None else seconds(within)
         _refuse_unless(attempts >= 1, "attempts", attempts, "1 or more")
         _refuse_unless(0 <= wait < INFINITE, "delay", delay, "0 or more seconds")
         _refuse_unless(1 <= factor < INFINITE, "factor", factor, "1 or more")
         _refuse_unless(wait <= most < INFINITE, "cap", cap, f"delay ({wait:g}) or more seconds")
         _refuse_unless(jitter in get_args(Jitter), "jitter", jitter, ", ".join(get_args(Jitter)))
+        _refuse_unless(whole is None or whole > 0, "within", within, "more than 0 seconds, or None")
         put = object.__setattr__
         put(self, "attempts", attempts)
         put(self, "delay", wait)
         put(self, "factor", float(factor))
         put(self, "cap", most)
         put(self, "jitter", jitter)
+        put(self, "within", whole)
+        put(self, "on", on)
+        put(self, "when", when)
+        put(self, "budget", budget)
+        put(self, "wait_for_circuit", wait_for_circuit)
+
+    @property
+    def kind(self) -> str:
+        """Its name among the strategies."""
+        return "retry"
 
     def spent(self, attempt: int) -> bool:
         """Return whether `attempt`, counted from 1, was the last."""
@@ -86,8 +138,196 @@ class Retry:
         except OverflowError:
             return self.cap if self.delay else 0.0
 
+    # -- the drivers --------------------------------------------------------------------------
 
-INFINITE = float("inf")
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        when, budget, timed, now = self.when, self.budget, self.within is not None, at.clock.now
+        name, sleep = name_of(call), at.clock.sleep
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            began = now() if timed else 0.0
+            if budget is not None:
+                budget.called(now())
+            try:
+                result = await call(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001
+                failure = Failure(error, None)
+            else:
+                if when is None or not when(result):
+                    return result
+                failure = Failure(None, result)
+            return await again(failure, began, args, kwargs)
+
+        async def again(
+            failure: Failure | None, began: float, args: Any, kwargs: dict[str, Any]
+        ) -> Any:
+            tries = Tries(self, name, at, began=began, keyed=bool(kwargs.get(KEY)))
+            try:
+                while failure is not None:
+                    wait = tries.wait_after(failure)
+                    if wait is None:
+                        return tries.end(failure)
+                    await sleep(wait)
+                    try:
+                        result = await call(*args, **kwargs)
+                    except Exception as error:  # noqa: BLE001
+                        failure = Failure(error, None)
+                    else:
+                        if when is None or not when(result):
+                            return result
+                        failure = Failure(None, result)
+            finally:
+                failure = None  # its traceback holds this frame
+
+        return guarded
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        when, budget, timed, now = self.when, self.budget, self.within is not None, at.clock.now
+        name = name_of(call)
+
+        def once(args: Any, kwargs: dict[str, Any]) -> tuple[Any, Failure | None]:
+            try:
+                result = call(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001
+                return None, Failure(error, None)
+            return result, None if when is None or not when(result) else Failure(None, result)
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            began = now() if timed else 0.0
+            if budget is not None:
+                budget.called(now())
+            result, failure = once(args, kwargs)
+            if failure is None:
+                return result
+            tries = Tries(self, name, at, began=began, keyed=bool(kwargs.get(KEY)))
+            try:
+                while failure is not None:
+                    wait = tries.wait_after(failure)
+                    if wait is None:
+                        return tries.end(failure)
+                    at.pause(wait)
+                    result, failure = once(args, kwargs)
+                return result
+            finally:
+                failure = None  # its traceback holds this frame
+
+        return guarded
+
+
+KEY = "idempotency_key"
+"""The keyword argument that makes a call idempotent."""
+
+
+class Failure(NamedTuple):
+    """How an attempt failed: with an error, or with a result that is as good as one."""
+
+    error: Exception | None
+    result: Any
+
+    @property
+    def ran(self) -> bool:
+        """Whether it may have had its effect."""
+        return not never_ran(self.result if self.error is None else self.error)
+
+
+class Tries:
+    """The attempts of one call whose first has failed."""
+
+    def __init__(self, retry: Retry, call: str, at: Site, *, began: float, keyed: bool) -> None:
+        self._retry, self._call, self._at, self._began = retry, call, at, began
+        self._idempotent = at.idempotent or keyed
+        self._attempt, self._last, self._ran, self._reason = 1, 0.0, False, ""
+
+    def wait_after(self, failure: Failure) -> float | None:
+        """Return the seconds to wait before the next attempt; None if this was the last."""
+        self._ran = self._ran or failure.ran
+        self._reason = self._hindrance(failure)
+        if self._reason:
+            return None
+        wait = self._wait(failure)
+        self._reason = self._shortage(failure, wait)
+        if self._reason:
+            return None
+        self._go_on(failure, wait)
+        return wait
+
+    def end(self, failure: Failure) -> Any:
+        """Return or raise what the caller gets."""
+        final = self._reason == FINAL or (self._reason == CIRCUIT and self._attempt == 1)
+        if not final and self._retry.attempts > 1:
+            self._tell_spent(failure)
+        if failure.error is None:
+            return failure.result
+        if self._attempt == 1 or not self._ran or (self._reason == FINAL and failure.ran):
+            raise failure.error
+        raise self._spent(failure.error) from failure.error
+
+    def _hindrance(self, failure: Failure) -> str:
+        """Return why the failure itself forbids another attempt; "" if it does not."""
+        error = failure.error
+        if isinstance(error, CircuitOpenError):
+            waits = self._retry.wait_for_circuit and error.retry_after is not None
+            return "" if waits else CIRCUIT
+        if error is not None and not self._retry.on(error):
+            return FINAL
+        return "" if self._idempotent or not failure.ran else "it is not declared idempotent"
+
+    def _shortage(self, failure: Failure, wait: float) -> str:
+        """Return of what there is too little for another attempt; "" if there is enough."""
+        retry = self._retry
+        if retry.spent(self._attempt):
+            return "no attempt is left"
+        if wait > max(retry.cap, retry.delay):
+            return f"it asked for {wait:.3g} s"
+        now = self._at.clock.now()
+        if retry.within is not None and now + wait - self._began >= retry.within:
+            return "its time is over"
+        if remaining(INFINITE) <= wait:
+            return "the deadline is too near"
+        if retry.budget is not None and not retry.budget.spend(now):
+            return "the retry budget is spent"
+        return ""
+
+    def _wait(self, failure: Failure) -> float:
+        ours = self._retry.delay_before(self._attempt + 1, self._at.draw(), last=self._last)
+        asked = retry_after(failure.result if failure.error is None else failure.error)
+        return ours if asked is None else max(ours, asked)
+
+    def _go_on(self, failure: Failure, wait: float) -> None:
+        if told := trail.get():
+            told.retried(wait)
+        at = self._at
+        tell(
+            at.signals, CallRetried, policy=at.policy, call=self._call, attempt=self._attempt,
+            delay=wait, error=_named(failure),
+        )  # fmt: skip
+        self._attempt, self._last = self._attempt + 1, wait
+
+    def _tell_spent(self, failure: Failure) -> None:
+        if told := trail.get():
+            told.ended("retry")
+        at = self._at
+        tell(
+            at.signals, RetriesSpent, policy=at.policy, call=self._call, attempts=self._attempt,
+            reason=self._reason, error=_named(failure),
+        )  # fmt: skip
+
+    def _spent(self, error: Exception) -> RetriesSpentError:
+        return RetriesSpentError(
+            f"{self._at.policy or self._call}: {self._call} failed {self._attempt} times and is "
+            f"given up, as {self._reason}; the last error was {type(error).__name__}: {error}",
+            policy=self._at.policy,
+            attempts=self._attempt,
+            retry_after=retry_after(error),
+        )
+
+
+FINAL = "its error is final"
+CIRCUIT = "the circuit is open"
+
+
+def _named(failure: Failure) -> str:
+    return "" if failure.error is None else type(failure.error).__name__
 
 
 def _refuse_unless(ok: bool, option: str, value: object, wanted: str) -> None:  # noqa: FBT001

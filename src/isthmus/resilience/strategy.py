@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from isthmus.clock import Clock
 from isthmus.signals import Signals
 
-__all__ = ["AsyncCall", "Site", "Strategy", "SyncCall"]
+__all__ = ["AsyncCall", "Site", "Strategy", "SyncCall", "name_of"]
 
 AsyncCall = Callable[..., Awaitable[Any]]
 SyncCall = Callable[..., Any]
@@ -49,3 +49,8 @@ class Strategy(Protocol):
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
         """Like `around`, for functions that block their thread; safe from many threads."""
         ...
+
+
+def name_of(call: object) -> str:
+    """Return how a call is named in errors, signals and logs."""
+    return getattr(call, "__name__", type(call).__name__)

@@ -6,7 +6,7 @@ import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
-from isthmus.handling.consuming.options import WEEK, HandlerOptions
+from isthmus.handling.consuming.options import LADDER, WEEK, HandlerOptions
 from isthmus.resilience import Retry
 
 __all__ = ["GroupOptions", "GroupWords", "OnError", "Start", "group_options"]
@@ -25,7 +25,7 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 16
     """Handlers that run at once, each on another key; with `batch`, each on another
     partition. 1 to 10,000."""
-    retry: Retry = msgspec.field(default_factory=Retry)
+    retry: Retry = LADDER
     """When a failed record is tried again, and after how many attempts it is given up."""
     timeout: float = 300.0
     """Seconds a handler may take before it is cancelled and counted as failed, give or

@@ -10,9 +10,13 @@ from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.resilience import Retry
 
-__all__ = ["WEEK", "HandlerOptions", "HandlerWords", "options"]
+__all__ = ["LADDER", "WEEK", "HandlerOptions", "HandlerWords", "options"]
 
 WEEK = 7 * 86400.0
+
+LADDER = Retry(5)
+"""How a message comes back unless said otherwise: five attempts, as nobody waits for it; a call
+that somebody waits for has three."""
 
 
 class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +24,7 @@ class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     concurrency: int = 16
     """Handlers that run at once. 1 to 10,000; 1 keeps the order of arrival."""
-    retry: Retry = msgspec.field(default_factory=Retry)
+    retry: Retry = LADDER
     """When a failed message comes back, and after how many attempts it is given up."""
     timeout: float = 300.0
     """Seconds a handler may take before it is cancelled and counted as failed, give

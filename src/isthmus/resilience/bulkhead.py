@@ -1,0 +1,281 @@
+"""So many calls at once and no more, so that a slow dependency cannot take everybody down."""
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from isthmus.clock import Clock, Span, seconds
+from isthmus.deadline import remaining
+from isthmus.errors import ConfigError
+from isthmus.resilience.adaptive import AdaptiveLimit
+from isthmus.resilience.errors import BulkheadFullError
+from isthmus.resilience.facts import CallRejected, LimitChanged, tell
+from isthmus.resilience.outcome import trail
+from isthmus.resilience.permits import Permits, Waiter
+from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+
+__all__ = ["Bulkhead"]
+
+INFINITE = float("inf")
+
+
+class Bulkhead:
+    """Lets `concurrency` calls run; `queue` more wait, in order; others are refused at once.
+
+    Give each dependency one of its own, and the same to all who call it. A refused call raises
+    BulkheadFullError and was not made. Nobody waits beyond `wait`, nor beyond the deadline in
+    force. Safe from any thread, and from sync and async calls at once.
+
+    Source: "Release It!", Michael Nygard, 2007.
+    """
+
+    kind = "bulkhead"
+
+    def __init__(
+        self,
+        concurrency: int = 10,
+        *,
+        queue: int = 0,
+        wait: Span | None = None,
+        adaptive: bool | AdaptiveLimit = False,
+    ) -> None:
+        """
+        Args:
+            concurrency: Calls at once. 1 up; default 10. Where it adapts, the number to begin
+                with.
+            queue: Calls that may wait for others to end. 0 up; default 0.
+            wait: Seconds that one of them waits at most. Above 0; default None: until its
+                turn, or the deadline in force.
+            adaptive: Whether `concurrency` follows the time that calls take; or how, as an
+                AdaptiveLimit. Default False.
+
+        Raises:
+            ConfigError: One of them is out of its range.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"Bulkhead(concurrency={concurrency!r}): expected 1 or more")
+        if queue < 0:
+            raise ConfigError(f"Bulkhead(queue={queue!r}): expected 0 or more")
+        if wait is not None and not 0 < seconds(wait) < INFINITE:
+            raise ConfigError(f"Bulkhead(wait={wait!r}): expected more than 0 seconds, or None")
+        self.wait = None if wait is None else seconds(wait)
+        self.adaptive = AdaptiveLimit() if adaptive is True else adaptive or None
+        if self.adaptive:
+            self.adaptive.begin(concurrency)
+        self._permits = Permits(concurrency, queue)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        said = [f"{self.concurrency}"]
+        said += [f"queue={self._permits.queue}"] * bool(self._permits.queue)
+        said += [f"wait={self.wait:g}"] if self.wait else []
+        said += [f"adaptive={self.adaptive!r}"] if self.adaptive else []
+        return f"Bulkhead({', '.join(said)})"
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may run at once now."""
+        return self._permits.limit
+
+    @property
+    def running(self) -> int:
+        """How many calls run now."""
+        return self._permits.running
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait now."""
+        return len(self._permits.waiting)
+
+    def resize(self, concurrency: int) -> None:
+        """Let so many calls run at once from now on. Calls beyond that end in their own time.
+
+        Raises:
+            ConfigError: It is below 1.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"Bulkhead(concurrency={concurrency!r}): expected 1 or more")
+        with self._lock:
+            woken = self._permits.resize(concurrency)
+        self._wake(woken)
+
+    def adopt(self, other: "Bulkhead") -> None:
+        """Take the options of `other`, and keep who runs and who waits."""
+        self.wait, self.adaptive = other.wait, other.adaptive
+        with self._lock:
+            self._permits.queue = other._permits.queue
+        self.resize(other.concurrency)
+
+    # -- the drivers --------------------------------------------------------------------------
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        permits, name = self._permits, name_of(call)
+        acquire, release = self._lock.acquire, self._lock.release
+        clock = at.clock
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            acquire()  # by hand: `with` takes twice as long
+            try:
+                taken = permits.take()
+            finally:
+                release()
+            if not taken:
+                await self._turn(name, at)
+            began = 0.0 if self.adaptive is None else clock.now()
+            try:
+                result = await call(*args, **kwargs)
+            except BaseException:
+                self._give_back()
+                raise
+            if self.adaptive:
+                self._timed(clock.now() - began, at)
+            self._give_back()
+            return result
+
+        return guarded
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        permits, name, lock, clock = self._permits, name_of(call), self._lock, at.clock
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            with lock:
+                taken = permits.take()
+            if not taken:
+                self._turn_sync(name, at)
+            began = 0.0 if self.adaptive is None else clock.now()
+            try:
+                result = call(*args, **kwargs)
+                if self.adaptive:
+                    self._timed(clock.now() - began, at)
+                return result
+            finally:
+                self._give_back()
+
+        return guarded
+
+    def _give_back(self) -> None:
+        with self._lock:
+            woken = self._permits.give_back()
+        if woken:
+            self._wake(woken)
+
+    async def _turn(self, call: str, at: Site) -> None:
+        """Return with a permit.
+
+        Raises:
+            BulkheadFullError: There is no room to wait, or the wait was over.
+        """
+        waiter = _Awaiting()
+        self._line_up(waiter, call, at)
+        try:
+            await waiter.wait(self._patience(), at.clock)
+        except BaseException:
+            self._leave(waiter)
+            raise
+        if not waiter.given:
+            self._give_up(waiter, call, at)
+
+    def _turn_sync(self, call: str, at: Site) -> None:
+        waiter = _Blocking()
+        self._line_up(waiter, call, at)
+        patience = self._patience()
+        try:
+            waiter.event.wait(None if patience == INFINITE else patience)
+        except BaseException:
+            self._leave(waiter)
+            raise
+        if not waiter.given:
+            self._give_up(waiter, call, at)
+
+    def _patience(self) -> float:
+        """Return for how many seconds it is of use to wait."""
+        return min(remaining(INFINITE), INFINITE if self.wait is None else self.wait)
+
+    def _line_up(self, waiter: Waiter, call: str, at: Site) -> None:
+        with self._lock:
+            if self._permits.take():
+                waiter.given = True
+                return waiter.wake()
+            joined = self._permits.join(waiter)
+        if not joined:
+            raise self._full(call, "no more may wait", at)
+
+    def _leave(self, waiter: Waiter) -> None:
+        with self._lock:
+            woken = self._permits.leave(waiter)
+        self._wake(woken)
+
+    def _give_up(self, waiter: Waiter, call: str, at: Site) -> None:
+        """Leave the line; unless the permit came in the last moment."""
+        with self._lock:
+            if waiter.given:
+                return
+            self._permits.leave(waiter)
+        raise self._full(call, "the wait for one of them was too long", at)
+
+    def _full(self, call: str, why: str, at: Site) -> BulkheadFullError:
+        if told := trail.get():
+            told.refused(self.kind)
+        tell(
+            at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=None
+        )
+        return BulkheadFullError(
+            f"{at.policy or call}: {self.concurrency} calls are running and {why}, so that "
+            f"{call} was not called",
+            policy=at.policy,
+        )
+
+    def _wake(self, waiters: Iterable[Waiter]) -> None:
+        for waiter in waiters:
+            try:
+                waiter.wake()
+            except RuntimeError:  # its event loop is closed, and it with it
+                self._leave(waiter)
+
+    def _timed(self, took: float, at: Site) -> None:
+        """Let the limit follow how long a call took."""
+        assert self.adaptive is not None
+        with self._lock:
+            was = self._permits.limit
+            limit = self.adaptive.after(took, running=self._permits.running)
+            woken = self._permits.resize(limit) if limit != was else []
+        self._wake(woken)
+        if limit != was:
+            tell(at.signals, LimitChanged, policy=at.policy, was=was, now=limit)
+
+
+class _Awaiting(Waiter):
+    """A coroutine in the line; may be woken from another thread than its loop's."""
+
+    __slots__ = ("_event", "_loop", "_thread")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._event = asyncio.Event()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+
+    async def wait(self, span: float, clock: Clock) -> None:
+        if span == INFINITE:
+            await self._event.wait()
+        else:
+            await clock.wait(self._event, span)
+
+    def wake(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._event.set()
+        else:
+            self._loop.call_soon_threadsafe(self._event.set)
+
+
+class _Blocking(Waiter):
+    """A thread in the line."""
+
+    __slots__ = ("event",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = threading.Event()
+
+    def wake(self) -> None:
+        self.event.set()

@@ -1,0 +1,332 @@
+"""Stop calling what keeps failing, and ask it now and then whether it is back."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from isthmus.clock import Clock, MonotonicClock, Span, seconds
+from isthmus.errors import ConfigError
+from isthmus.resilience.circuit import Circuit, Phase, Rules, State
+from isthmus.resilience.classify import blames
+from isthmus.resilience.errors import CircuitOpenError, NotCalledError
+from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
+from isthmus.resilience.outcome import trail
+from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+
+__all__ = ["CircuitBreaker"]
+
+DAY = 86400.0
+INFINITE = float("inf")
+POLL = 1.0
+"""Seconds after which `wait_ready` looks again whether a probe is back."""
+
+R = TypeVar("R")
+Listener = Callable[[State, State], object]
+
+_log = logging.getLogger("isthmus.resilience")
+_MONOTONIC = MonotonicClock()
+
+
+class CircuitBreaker:
+    """Refuses calls while too many of the last ones failed; then lets a few through to see.
+
+    Give one object to everything that calls the same dependency: HTTP client, handlers, jobs.
+    Closed, it opens when a failure makes the failure rate, or the run of failures, too high, or
+    a call the share of slow calls. Open, it refuses with CircuitOpenError for `open_for`; then
+    the next calls are probes. Enough that go well close it; one that fails opens it again. Safe
+    from any thread, and from sync and async calls at once.
+
+    Source: "Release It!", Michael Nygard, 2007; resilience4j, for windows and slow calls.
+    """
+
+    kind = "circuit breaker"
+
+    name: str
+    """For signals and errors; default "", and then the policy's is told."""
+    counts: Callable[[BaseException], bool]
+    """Which errors speak against the dependency. Default: all Exceptions but those that find
+    fault with the request (HTTP 4xx without 408, 425 and 429, and the like of gRPC) and calls
+    that an inner policy refused. A cancelled call never does."""
+    results: Callable[[Any], bool] | None
+    """Which results are failures, as `transient_result` tells of HTTP responses. Default: none."""
+
+    def __init__(
+        self,
+        failure_rate: float | None = 0.5,
+        *,
+        window: Span = 10.0,
+        calls: int | None = None,
+        minimum: int = 10,
+        consecutive: int | None = None,
+        slow: Span | None = None,
+        slow_rate: float = 1.0,
+        open_for: Span = 5.0,
+        growth: float = 1.0,
+        open_cap: Span = 300.0,
+        probes: int = 1,
+        successes: int = 1,
+        counts: Callable[[BaseException], bool] = blames,
+        results: Callable[[Any], bool] | None = None,
+        metrics_only: bool = False,
+        name: str = "",
+    ) -> None:
+        """
+        Args:
+            failure_rate: Share of failures that opens it. Above 0, to 1; default 0.5; None: it
+                does not open by rate.
+            window: Seconds looked back on, to a tenth. Above 0; default 10.
+            calls: Look back on so many calls instead. 1 up; default None.
+            minimum: Calls in the window below which no rate is judged. 1 up; default 10.
+            consecutive: Failures in a row that open it. 1 up; default None: they don't.
+            slow: Seconds from which on a call is slow, though it went well. Above 0; default
+                None: none is.
+            slow_rate: Share of slow calls that opens it. Above 0, to 1; default 1.
+            open_for: Seconds it refuses before it probes. Above 0; default 5.
+            growth: What `open_for` is multiplied with each time that probes fail. 1 up;
+                default 1.
+            open_cap: Most seconds that `open_for` grows to. `open_for` up; default 300, or
+                `open_for` if that is more.
+            probes: Most calls at once while half-open. 1 up; default 1.
+            successes: Probes that have to go well before it closes. 1 up; default 1.
+            counts: See the attribute.
+            results: See the attribute.
+            metrics_only: Count and tell, but refuse nothing. Default False.
+            name: See the attribute.
+
+        Raises:
+            ConfigError: One of them is out of its range.
+        """
+        opens = seconds(open_for)
+        self.name, self.counts, self.results = name, counts, results
+        self._lock = threading.Lock()
+        self._listeners: tuple[Listener, ...] = ()
+        self._circuit = Circuit(
+            _checked(
+                Rules(
+                    failure_rate=failure_rate,
+                    window=seconds(window),
+                    calls=calls,
+                    minimum=minimum,
+                    consecutive=consecutive,
+                    slow=None if slow is None else seconds(slow),
+                    slow_rate=slow_rate,
+                    open_for=opens,
+                    growth=growth,
+                    open_cap=max(opens, seconds(open_cap)),
+                    probes=probes,
+                    successes=successes,
+                    metrics_only=metrics_only,
+                    judged=results is not None,
+                )
+            )
+        )
+
+    def __repr__(self) -> str:
+        rules = self._circuit.rules._asdict()
+        said = [f"{k}={rules[k]!r}" for k, usual in DEFAULTS.items() if rules[k] != usual]
+        named = [f"name={self.name!r}"] if self.name else []
+        return f"CircuitBreaker({', '.join(said + named)})"
+
+    # -- the state ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """closed, open, half-open or isolated. It stays open until a call finds it is time."""
+        return self._circuit.state
+
+    def isolate(self) -> None:
+        """Refuse every call, until `reset`."""
+        self._step(None, lambda _: self._circuit.isolate())
+
+    def reset(self) -> None:
+        """Close it, whatever was, and forget the failures."""
+        self._step(None, lambda _: self._circuit.reset())
+
+    def listen(self, listener: Callable[[State, State], object]) -> Callable[[], None]:
+        """Call `listener(was, now)` after each change of state, in the thread that made it;
+        return what ends that."""
+        mine: Listener = lambda was, now: listener(was, now)  # noqa: E731 - one of its own
+        with self._lock:
+            self._listeners = (*self._listeners, mine)
+
+        def leave() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not mine)
+
+        return leave
+
+    def blocked_for(self, *, clock: Clock = _MONOTONIC) -> float | None:
+        """Return the seconds until a call may pass; 0 if one may; None if that can't be told:
+        it is isolated, or its probes are out. `clock` is that of the policies it is in."""
+        with self._lock:
+            return self._circuit.blocked_for(clock.now())
+
+    async def wait_ready(self, *, clock: Clock = _MONOTONIC) -> None:
+        """Return as soon as a call may pass, be it as a probe: until then, a consumer that
+        would only fail had better not begin."""
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+        leave = self.listen(lambda _was, _now: loop.call_soon_threadsafe(changed.set))
+        try:
+            while (left := self.blocked_for(clock=clock)) != 0:
+                changed.clear()
+                await clock.wait(changed, POLL if left is None else min(left, DAY))
+        finally:
+            leave()
+
+    def adopt(self, other: "CircuitBreaker") -> None:
+        """Take the options of `other`, and keep the state. Windows of another size begin anew."""
+        with self._lock:
+            self.name, self.counts, self.results = other.name, other.counts, other.results
+            self._circuit.adopt(other._circuit.rules)
+
+    # -- the drivers --------------------------------------------------------------------------
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        circuit, lock, now = self._circuit, self._lock, at.clock.now
+        name = name_of(call)
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            phase = circuit.phase
+            if not phase.plain:
+                phase = self._admit(name, at)
+            began = 0.0 if phase.plain else now()
+            try:
+                result = await call(*args, **kwargs)
+            except BaseException as error:
+                self._raised(error, phase, began, at)
+                raise
+            if not phase.plain:
+                self._returned(result, phase, began, at)
+                return result
+            lock.acquire()  # by hand: `with` takes twice as long
+            try:
+                phase.tally.good(now())
+                phase.run = 0
+            finally:
+                lock.release()
+            return result
+
+        return guarded
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        circuit, lock, now = self._circuit, self._lock, at.clock.now
+        name = name_of(call)
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            phase = circuit.phase
+            if not phase.plain:
+                phase = self._admit(name, at)
+            began = 0.0 if phase.plain else now()
+            try:
+                result = call(*args, **kwargs)
+            except BaseException as error:
+                self._raised(error, phase, began, at)
+                raise
+            if not phase.plain:
+                self._returned(result, phase, began, at)
+                return result
+            with lock:
+                phase.tally.good(now())
+                phase.run = 0
+            return result
+
+        return guarded
+
+    def _admit(self, call: str, at: Site) -> Phase:
+        """Raises CircuitOpenError if the call may not begin."""
+        phase = self._step(at, self._circuit.admit)
+        if phase is None:
+            raise self._refused(call, at)
+        return phase
+
+    def _refused(self, call: str, at: Site) -> CircuitOpenError:
+        wait = self.blocked_for(clock=at.clock)
+        if told := trail.get():
+            told.refused(self.kind)
+        tell(
+            at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=wait
+        )
+        again = "" if wait is None else f"; it may be tried again in {wait:.3g} s"
+        return CircuitOpenError(
+            f"{self.name or at.policy or call}: the circuit is {self.state}, so that {call} was "
+            f"not called{again}",
+            policy=at.policy,
+            retry_after=wait,
+        )
+
+    def _returned(self, result: Any, phase: Phase, began: float, at: Site) -> None:
+        bad = self.results is not None and self.results(result)
+        tells = self._circuit.failed if bad else self._circuit.succeeded
+        self._step(at, lambda now: tells(phase, now, now - began))
+
+    def _raised(self, error: BaseException, phase: Phase, began: float, at: Site) -> None:
+        """Count an error: as a failure, or as an answer all the same, or not at all."""
+        circuit = self._circuit
+        if not isinstance(error, Exception) or isinstance(error, NotCalledError):
+            return self._step(at, lambda _: circuit.released(phase))
+        tells = circuit.failed if self.counts(error) else circuit.succeeded
+        took = (lambda now: now - began) if began else (lambda _: 0.0)
+        self._step(at, lambda now: tells(phase, now, took(now)))
+
+    def _step(self, at: Site | None, step: Callable[[float], R]) -> R:
+        """Have the circuit do `step`, alone, and tell if that changed its state."""
+        now = 0.0 if at is None else at.clock.now()
+        with self._lock:
+            was = self._circuit.state
+            done = step(now)
+            state = self._circuit.state
+        if state != was:
+            self._tell(was, state, at)
+        return done
+
+    def _tell(self, was: State, now: State, at: Site | None) -> None:
+        policy, hub = ("", signals) if at is None else (at.policy, at.signals)
+        tell(hub, CircuitChanged, policy=policy, circuit=self.name, was=was, now=now)
+        for listener in self._listeners:
+            try:
+                listener(was, now)
+            except Exception:  # noqa: BLE001
+                _log.exception("listener %r of %r failed", listener, self)
+
+
+DEFAULTS: dict[str, object] = {
+    "failure_rate": 0.5, "window": 10.0, "calls": None, "minimum": 10, "consecutive": None,
+    "slow": None, "slow_rate": 1.0, "open_for": 5.0, "growth": 1.0, "probes": 1, "successes": 1,
+    "metrics_only": False,
+}  # fmt: skip
+
+
+def _checked(rules: Rules) -> Rules:
+    for option, ok, wanted in (
+        ("failure_rate", _share(rules.failure_rate), "above 0, to 1, or None"),
+        ("window", 0 < rules.window < INFINITE, "more than 0 seconds"),
+        ("calls", rules.calls is None or rules.calls >= 1, "1 or more, or None"),
+        ("minimum", rules.minimum >= 1, "1 or more"),
+        ("consecutive", rules.consecutive is None or rules.consecutive >= 1, "1 up, or None"),
+        ("slow", rules.slow is None or 0 < rules.slow < INFINITE, "more than 0 seconds, or None"),
+        ("slow_rate", _share(rules.slow_rate), "above 0, to 1"),
+        ("open_for", 0 < rules.open_for < INFINITE, "more than 0 seconds"),
+        ("growth", 1 <= rules.growth < INFINITE, "1 or more"),
+        ("open_cap", rules.open_cap < INFINITE, "seconds"),
+        ("probes", rules.probes >= 1, "1 or more"),
+        ("successes", rules.successes >= 1, "1 or more"),
+    ):
+        if not ok:
+            value = getattr(rules, option)
+            raise ConfigError(f"CircuitBreaker({option}={value!r}): expected {wanted}")
+    if rules.calls is not None and rules.calls < rules.minimum:
+        raise ConfigError(
+            f"CircuitBreaker(calls={rules.calls}, minimum={rules.minimum}): so few calls are "
+            "looked back on that the minimum is never reached; expected minimum <= calls"
+        )
+    if rules.failure_rate is None and rules.consecutive is None and rules.slow is None:
+        raise ConfigError(
+            "CircuitBreaker(failure_rate=None): nothing would open it; give consecutive= or slow="
+        )
+    return rules
+
+
+def _share(value: float | None) -> bool:
+    return value is None or 0 < value <= 1

@@ -1,0 +1,163 @@
+"""What guarding means for each shape of function: what is called, and what its user gets.
+
+A policy guards a call that ends with an answer. Of a generator that is the way to its first
+item, of a context manager its entering: what comes later was handed out, and can't be tried
+again; nor does a bulkhead count it.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Callable
+from functools import update_wrapper
+from types import TracebackType
+from typing import Any
+
+__all__ = ["guard", "is_async"]
+
+Bind = Callable[..., Callable[..., Any]]
+"""Given a function and whether it is async, what returns it guarded."""
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Return whether a call of `fn` is to be awaited."""
+    if inspect.iscoroutinefunction(fn):
+        return True
+    is_object = not inspect.isroutine(fn) and not inspect.isclass(fn)
+    return is_object and inspect.iscoroutinefunction(type(fn).__call__)
+
+
+def guard(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
+    """Return `fn` guarded, of the same shape, name and signature."""
+    if inspect.isasyncgenfunction(fn):
+        guarded = _async_generator(fn, bind)
+    elif inspect.isgeneratorfunction(fn):
+        guarded = _generator(fn, bind)
+    elif getattr(fn, "__globals__", None) is vars(contextlib):
+        made_of_async = inspect.isasyncgenfunction(inspect.unwrap(fn))
+        guarded = (_async_context if made_of_async else _context)(fn, bind)
+    else:
+        guarded = bind(fn, is_async(fn))
+    return update_wrapper(guarded, fn)
+
+
+def _async_generator(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
+    async def open_(*args: Any, **kwargs: Any) -> Any:
+        items = fn(*args, **kwargs)
+        try:
+            return items, await anext(items)
+        except StopAsyncIteration:
+            return None, None
+
+    opened = bind(_named(open_, fn), True)  # noqa: FBT003
+
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        items, item = await opened(*args, **kwargs)
+        if items is None:
+            return
+        async with contextlib.aclosing(items):
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001
+                    step = items.athrow(error)
+                else:
+                    step = items.asend(sent)
+                try:
+                    item = await step
+                except StopAsyncIteration:
+                    return
+
+    return guarded
+
+
+def _generator(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
+    def open_(*args: Any, **kwargs: Any) -> Any:
+        items = fn(*args, **kwargs)
+        try:
+            return items, next(items)
+        except StopIteration as end:
+            return None, end.value
+
+    opened = bind(_named(open_, fn), False)  # noqa: FBT003
+
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        items, item = opened(*args, **kwargs)
+        if items is None:
+            return item
+        with contextlib.closing(items):
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001
+                    step, value = items.throw, error
+                else:
+                    step, value = items.send, sent
+                try:
+                    item = step(value)
+                except StopIteration as end:
+                    return end.value
+
+    return guarded
+
+
+def _async_context(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
+    async def enter(*args: Any, **kwargs: Any) -> Any:
+        manager = fn(*args, **kwargs)
+        return manager, await manager.__aenter__()
+
+    entered = bind(_named(enter, fn), True)  # noqa: FBT003
+    return lambda *args, **kwargs: _AsyncEntering(entered, args, kwargs)
+
+
+def _context(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
+    def enter(*args: Any, **kwargs: Any) -> Any:
+        manager = fn(*args, **kwargs)
+        return manager, manager.__enter__()
+
+    entered = bind(_named(enter, fn), False)  # noqa: FBT003
+    return lambda *args, **kwargs: _Entering(entered, args, kwargs)
+
+
+class _AsyncEntering(contextlib.AsyncContextDecorator):
+    def __init__(self, entered: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        self._entered, self._args, self._kwargs = entered, args, kwargs
+        self._manager: Any = None
+
+    async def __aenter__(self) -> Any:
+        self._manager, value = await self._entered(*self._args, **self._kwargs)
+        return value
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Any:
+        return await self._manager.__aexit__(kind, error, trace)
+
+
+class _Entering(contextlib.ContextDecorator):
+    def __init__(self, entered: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
+        self._entered, self._args, self._kwargs = entered, args, kwargs
+        self._manager: Any = None
+
+    def __enter__(self) -> Any:
+        self._manager, value = self._entered(*self._args, **self._kwargs)
+        return value
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Any:
+        return self._manager.__exit__(kind, error, trace)
+
+
+def _named(opening: Callable[..., Any], fn: Callable[..., Any]) -> Callable[..., Any]:
+    opening.__name__ = getattr(fn, "__name__", opening.__name__)
+    return opening

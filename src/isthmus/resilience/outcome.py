@@ -1,0 +1,85 @@
+"""What happened in a call, told to whoever asks and to nobody else.
+
+`policy.outcome(...)` puts a Trail in force; strategies write on it, on their unhappy ways only.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
+
+__all__ = ["Outcome", "Trail", "trail"]
+
+R = TypeVar("R")
+
+
+class Trail:
+    """What strategies did so far in the call whose outcome was asked for."""
+
+    __slots__ = ("attempts", "degraded", "ended_by", "waits")
+
+    def __init__(self) -> None:
+        self.attempts = 1
+        self.waits: list[float] = []
+        self.ended_by = ""
+        self.degraded: list[str] = []
+
+    def retried(self, wait: float) -> None:
+        """Another attempt follows after `wait` seconds; what ended the last is of no account."""
+        self.attempts += 1
+        self.waits.append(wait)
+        self.ended_by = ""
+
+    def refused(self, kind: str) -> None:
+        """The strategy of this `kind` did not let the attempt happen."""
+        self.attempts -= 1
+        self.ended_by = kind
+
+    def ended(self, kind: str) -> None:
+        """The strategy of this `kind` decided what the caller gets. The outermost has the word."""
+        self.ended_by = kind
+
+    def degrade(self, part: str) -> None:
+        """`part` of the answer is missing, stale or a stand-in."""
+        self.degraded.append(part)
+
+
+trail: ContextVar[Trail | None] = ContextVar("isthmus-trail", default=None)
+"""The one in force; None where nobody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """A call's value or error, and what the policy did for it."""
+
+    value: R | None = None
+    """What was returned; None if `error` is there."""
+    error: Exception | None = None
+    """What was raised; None if it succeeded."""
+    attempts: int = 1
+    """Calls that were made; 0 if a policy refused the only one."""
+    waits: tuple[float, ...] = field(default=())
+    """Seconds waited before each further attempt."""
+    ended_by: str = ""
+    """Kind of the strategy that decided the end: "timeout", "retry", "circuit breaker",
+    "fallback" ...; "" if the call's own result or error passed through."""
+    degraded: tuple[str, ...] = field(default=())
+    """Parts of the answer that are missing, stale or a stand-in."""
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    def unwrap(self) -> R:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R", self.value)
+
+    @classmethod
+    def told(cls, told: Trail, *, value: R | None = None, error: Exception | None = None) -> (
+        "Outcome[R]"
+    ):
+        """Return what a finished call's trail tells."""
+        return cls(
+            value, error, told.attempts, tuple(told.waits), told.ended_by, tuple(told.degraded)
+        )

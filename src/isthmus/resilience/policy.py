@@ -1,0 +1,264 @@
+"""Reliability decisions chained around a call: the first is the outermost."""
+
+import inspect
+import random
+import time
+from collections.abc import Awaitable, Callable
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from isthmus.clock import Clock, MonotonicClock
+from isthmus.errors import ConfigError
+from isthmus.resilience import facts
+from isthmus.resilience.advice import refuse_what_cannot_work
+from isthmus.resilience.guarded import guard, is_async
+from isthmus.resilience.outcome import Outcome, Trail, trail
+from isthmus.resilience.strategy import AsyncCall, Site, Strategy, SyncCall, name_of
+from isthmus.signals import Signals
+
+__all__ = ["Policy"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Call = Callable[..., Any]
+
+REMEMBERED = 256
+"""Functions whose chains are kept for `policy(fn, ...)`; they are few, as they are no closures."""
+
+_MONOTONIC = MonotonicClock()
+
+
+class Policy:
+    """Guards calls, of async functions and of others, with the same objects:
+
+        pay = Policy(Retry(3, delay=0.1), CircuitBreaker(), Bulkhead(10), Timeout(2), name="pay")
+
+        @pay                                   # a function, generator or context manager
+        async def charge(order): ...
+
+        receipt = await pay(charge_at, order)  # one call, with arguments; without: pay.call(f)
+
+    A call that may have had its effect is repeated only if it is declared idempotent:
+    `@pay(idempotent=True)`, `pay.call(fn, *args, idempotent=True)`, or by being given an
+    `idempotency_key`. The state of breakers, bulkheads and the like is in those objects: two
+    policies that share one share its state.
+    """
+
+    def __init__(
+        self,
+        *strategies: "Strategy | Policy",
+        name: str = "",
+        idempotent: bool = False,
+        as_written: bool = False,
+        clock: Clock = _MONOTONIC,
+        draw: Callable[[], float] = random.random,
+        pause: Callable[[float], None] = time.sleep,
+        signals: Signals = facts.signals,
+    ) -> None:
+        """
+        Args:
+            strategies: Retry, Timeout and so on, and policies, outermost first.
+            name: For signals, errors and logs.
+            idempotent: Whether calling any of its functions twice has one effect.
+            as_written: Accept an order that is advised against.
+            clock: Of all spans. Virtual in tests and simulations.
+            draw: A random number from 0 to 1, for jitter.
+            pause: Sleep of calls that block their thread.
+            signals: Whom to tell.
+
+        Raises:
+            ConfigError: It is no strategy, or the order cannot work.
+        """
+        for strategy in strategies:
+            _refuse_unless_strategy(strategy)
+        self.name = name
+        self._site = Site(name, clock, pause, draw, signals, idempotent)
+        self._strategies = cast("tuple[Strategy, ...]", strategies)
+        self._chains: dict[tuple[Call, bool], Call] = {}
+        if not as_written:
+            refuse_what_cannot_work(self.strategies)
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """All of them, outermost first; those of policies within among them."""
+        found: list[Strategy] = []
+        for strategy in self._strategies:
+            found += strategy.strategies if isinstance(strategy, Policy) else (strategy,)
+        return tuple(found)
+
+    def __repr__(self) -> str:
+        said = [repr(strategy) for strategy in self._strategies]
+        said += [f"name={self.name!r}"] if self.name else []
+        return f"Policy({', '.join(said)})"
+
+    def describe(self) -> str:
+        """Return what it does, a line for each strategy, outermost first, with its state."""
+        lines = [self.name or "a policy"]
+        for number, strategy in enumerate(self.strategies, 1):
+            state = getattr(strategy, "state", "")
+            shown = f" is {state}" if isinstance(state, str) and state else ""
+            lines.append(f"  {number}. {strategy.kind}{shown}: {strategy!r}")
+        return "\n".join(lines)
+
+    # -- using it -----------------------------------------------------------------------------
+
+    @overload
+    def __call__(self, /, *, idempotent: bool) -> "Policy": ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, fn: Call | None = None, /, *args: Any, **kwargs: Any) -> Any:
+        """Guard a function, as a decorator; or call it with arguments, guarded; or say that what
+        follows is idempotent."""
+        if fn is None:
+            return self.with_(**kwargs)
+        if not args and not kwargs:
+            return guard(fn, self._bound)
+        return self._chain(fn, self._site.idempotent)(*args, **kwargs)
+
+    def with_(self, *, idempotent: bool) -> "Policy":
+        """Return the same policy, with the same state, for functions of that kind."""
+        if idempotent == self._site.idempotent:
+            return self
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._site = self._site._replace(idempotent=idempotent)
+        twin._chains = {}
+        return twin
+
+    def call(
+        self, fn: Callable[..., R], /, *args: Any, idempotent: bool | None = None, **kwargs: Any
+    ) -> R:
+        """Call `fn` guarded; await what it returns if `fn` is async. `idempotent` is said of
+        this call; None: as it is of the policy."""
+        known = self._site.idempotent if idempotent is None else idempotent
+        return self._chain(fn, known)(*args, **kwargs)
+
+    async def outcome(
+        self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Outcome[R]:
+        """Call `fn` guarded and return what happened, be it an error. Only cancellation and the
+        like of it are raised."""
+        told = Trail()
+        token = trail.set(told)
+        try:
+            value = await self._chain(fn, self._site.idempotent)(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001
+            return Outcome.told(told, error=error)
+        finally:
+            trail.reset(token)
+        return Outcome.told(told, value=value)
+
+    def outcome_sync(
+        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Outcome[R]:
+        """Like `outcome`, for a function that blocks its thread."""
+        told = Trail()
+        token = trail.set(told)
+        try:
+            value = self._chain(fn, self._site.idempotent)(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001
+            return Outcome.told(told, error=error)
+        finally:
+            trail.reset(token)
+        return Outcome.told(told, value=value)
+
+    def for_(self, *operations: str) -> "Policy":
+        """Return the same policy, with the same state, for an operation, named from the most to
+        the least special, as `for_("POST /charges", "write")`: see `Timeout.for_`."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._strategies = tuple(_for(strategy, operations) for strategy in self._strategies)
+        twin._chains = {}
+        return twin
+
+    # -- being a strategy ---------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        return "policy"
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        """Bind its strategies within another policy: by that one's clock, under its own name."""
+        inner = at._replace(policy=self.name or at.policy)
+        for strategy in reversed(self._strategies):
+            outer = strategy.around(call, inner)
+            outer.__name__ = name_of(call)
+            call = outer
+        return call
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        inner = at._replace(policy=self.name or at.policy)
+        for strategy in reversed(self._strategies):
+            outer = strategy.around_sync(call, inner)
+            outer.__name__ = name_of(call)
+            call = outer
+        return call
+
+    # -- binding ------------------------------------------------------------------------------
+
+    def _bound(self, fn: Call, is_async: bool, site: Site | None = None) -> Call:  # noqa: FBT001
+        """Return `fn` within its closures."""
+        at = site or self._site
+        return self.around(_plain(fn), at) if is_async else self.around_sync(_no_coroutine(fn), at)
+
+    def _chain(self, fn: Call, idempotent: bool) -> Call:  # noqa: FBT001
+        """Return `fn` bound, as it was if it is a function of some module."""
+        found = self._chains.get((fn, idempotent)) if _lasts(fn) else None
+        if found is None:
+            found = self._bound(fn, is_async(fn), self._site._replace(idempotent=idempotent))
+            if _lasts(fn) and len(self._chains) < REMEMBERED:
+                self._chains[fn, idempotent] = found
+        return found
+
+
+def _lasts(fn: Call) -> bool:
+    """Return whether `fn` is a function that is there as long as its module."""
+    return inspect.isfunction(fn) and fn.__closure__ is None and fn.__name__ != "<lambda>"
+
+
+def _plain(fn: Call) -> AsyncCall:
+    """Return `fn`, or a function like it if it is an object that can't be given a name."""
+    if inspect.isfunction(fn):
+        return fn
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await fn(*args, **kwargs)
+
+    call.__name__ = name_of(fn)
+    return call
+
+
+def _no_coroutine(fn: Call) -> SyncCall:
+    """Return `fn`, refusing what would be awaited outside of the policy, and so unguarded."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = fn(*args, **kwargs)
+        if result.__class__ is CoroutineType:
+            result.close()
+            raise ConfigError(
+                f"{name_of(fn)} is no async function, but returned a coroutine, which would run "
+                "unguarded: give the policy the async function itself"
+            )
+        return result
+
+    call.__name__ = name_of(fn)
+    return call
+
+
+def _for(strategy: Strategy, operations: tuple[str, ...]) -> Strategy:
+    special = getattr(strategy, "for_", None)
+    return strategy if special is None else special(*operations)
+
+
+def _refuse_unless_strategy(strategy: object) -> None:
+    if isinstance(strategy, type):
+        raise ConfigError(
+            f"Policy({strategy.__name__}): it is a class; write {strategy.__name__}()"
+        )
+    if not hasattr(strategy, "around") or not hasattr(strategy, "around_sync"):
+        raise ConfigError(
+            f"Policy({strategy!r}): expected strategies, as Retry(3), Timeout(2)"
+        )

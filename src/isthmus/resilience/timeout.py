@@ -1,0 +1,237 @@
+"""How long a call may take; and what runs inside it knows until when."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from isthmus.clock import Clock, MonotonicClock, Span, SystemClock, seconds
+from isthmus.deadline import in_force
+from isthmus.errors import ConfigError, TimedOutError
+from isthmus.resilience.errors import DeadlinePassedError
+from isthmus.resilience.facts import CallRejected, CallTimedOut, tell
+from isthmus.resilience.outcome import trail
+from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+from isthmus.resilience.wheel import notches, wheel_of
+
+__all__ = ["Timeout"]
+
+_Timer = AbstractAsyncContextManager[asyncio.Timeout]
+
+UNIX = SystemClock()
+"""What deadlines are told in: they travel between processes."""
+
+
+class Timeout:
+    """Cancels a call after `request` seconds, or when the caller's own deadline is over.
+
+    Inside, the deadline is in force (`isthmus.deadline`): inner waits are bounded by it, and
+    clients send it along. A cut-off call raises TimedOutError: its effect may have happened. If
+    the caller's deadline is over before, DeadlinePassedError is raised and nothing was called.
+
+    A call that blocks its thread can't be cut off: the deadline is in force for those who ask,
+    and what it returns in the end stands, however late; that it was late is told.
+    """
+
+    kind = "timeout"
+
+    request: float
+    """Seconds from the call to its answer. Above 0; default 30."""
+    connect: float
+    """Seconds to get a connection, of them; for clients, which have a moment of connecting.
+    Above 0; default 5."""
+    total: bool
+    """Whether `request` is meant for all attempts and the waits between them: such a timeout
+    belongs outside of a Retry, and a Policy that has it inside is refused. Default False."""
+    of: Mapping[str, float]
+    """Other seconds for some operations: kinds ("read") or endpoints ("POST /charges"), as the
+    caller of `for_` names them. Default: none."""
+    precise: bool
+    """Whether a timer of its own cuts off each call at its time, instead of up to 0.02 s
+    later, at four times the cost. Default False."""
+
+    def __init__(
+        self,
+        request: Span = 30.0,
+        *,
+        connect: Span = 5.0,
+        total: bool = False,
+        of: Mapping[str, Span] | None = None,
+        precise: bool = False,
+    ) -> None:
+        """Raises ConfigError if one of them is out of its range."""
+        self.request = _span("request", request)
+        self.connect = _span("connect", connect)
+        self.total = total
+        self.of = {name: _span(f"of={name!r}", span) for name, span in (of or {}).items()}
+        self.precise = precise
+
+    def __repr__(self) -> str:
+        said = [f"{self.request:g}"]
+        said += [f"connect={self.connect:g}"] * (self.connect != 5)
+        said += ["total=True"] * self.total
+        said += [f"of={dict(self.of)!r}"] * bool(self.of)
+        said += ["precise=True"] * self.precise
+        return f"Timeout({', '.join(said)})"
+
+    def for_(self, *operations: str) -> "Timeout":
+        """Return the timeout of an operation, named from the most to the least special, as
+        `for_("POST /charges", "write")`: the first that `of` knows; else this one."""
+        for operation in operations:
+            if operation in self.of:
+                return Timeout(
+                    self.of[operation],
+                    connect=self.connect,
+                    total=self.total,
+                    precise=self.precise,
+                )
+        return self
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        if not isinstance(at.clock, SystemClock):
+            return self._by_timer(call, at, partial(_alarm, at.clock))
+        if self.precise:
+            return self._by_timer(call, at, asyncio.timeout)
+        return self._by_wheel(call, at)
+
+    def _by_wheel(self, call: AsyncCall, at: Site) -> AsyncCall:
+        request, all_of_it = self.request, notches(self.request)
+        task_now, unix, name = asyncio.current_task, time.time, name_of(call)
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            outer = in_force.get()
+            if outer is None or (left := _left(outer)) >= request:
+                span, until = all_of_it, (unix() + request, UNIX)
+            else:
+                span, until = notches(_some(left, name, at)), outer
+            task = task_now()
+            if task is None:
+                raise RuntimeError(f"{name} has a Timeout: await it in a task")
+            wheel, before = wheel_of(task.get_loop()), task.cancelling()
+            key, token = object(), in_force.set(until)
+            notch = wheel.put(key, task, span)
+            try:
+                result = await call(*args, **kwargs)
+            except BaseException as error:
+                if not wheel.take(key, notch) and _only_ours(task, before, error):
+                    raise _over(name, request if until is not outer else left, at) from error
+                raise
+            finally:
+                in_force.reset(token)
+            if not wheel.take(key, notch):
+                task.uncancel()  # it was cut off, and came back with a result all the same
+            return result
+
+        return guarded
+
+    def _by_timer(self, call: AsyncCall, at: Site, timer: Callable[[float], _Timer]) -> AsyncCall:
+        name, bound = name_of(call), self._bound(call, at)
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            span, until = bound()
+            token = in_force.set(until)
+            expired = asyncio.timeout(None).expired
+            try:
+                async with timer(span) as scope:
+                    expired = scope.expired
+                    return await call(*args, **kwargs)
+            except TimeoutError as error:
+                if expired():
+                    raise _over(name, span, at) from error
+                raise
+            finally:
+                in_force.reset(token)
+
+        return guarded
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        name, bound, now = name_of(call), self._bound(call, at), at.clock.now
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            span, until = bound()
+            token, began = in_force.set(until), now()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                in_force.reset(token)
+                if now() - began > span:
+                    tell(at.signals, CallTimedOut, policy=at.policy, call=name, timeout=span)
+
+        return guarded
+
+    def _bound(self, call: AsyncCall, at: Site) -> Callable[[], tuple[float, tuple[float, Clock]]]:
+        """Return what tells the seconds of a call that begins, and the deadline it runs under."""
+        request, name = self.request, name_of(call)
+        clock = UNIX if isinstance(at.clock, MonotonicClock) else at.clock
+
+        def bound() -> tuple[float, tuple[float, Clock]]:
+            outer = in_force.get()
+            if outer is None or (left := _left(outer)) >= request:
+                return request, (clock.now() + request, clock)
+            return _some(left, name, at), outer
+
+        return bound
+
+
+@asynccontextmanager
+async def _alarm(clock: Clock, span: float) -> AsyncIterator[asyncio.Timeout]:
+    """Time out by a clock that is not the loop's."""
+    async with asyncio.timeout(None) as scope:
+        alarm = asyncio.ensure_future(_ring(clock, span, scope))
+        try:
+            yield scope
+        finally:
+            alarm.cancel()
+
+
+async def _ring(clock: Clock, span: float, scope: asyncio.Timeout) -> None:
+    await clock.sleep(span)
+    scope.reschedule(asyncio.get_running_loop().time())
+
+
+def _only_ours(task: asyncio.Task[Any], before: int, error: BaseException) -> bool:
+    """Take back our cancelling; return whether nobody else asked for it, as asyncio.Timeout."""
+    return task.uncancel() <= before and isinstance(error, asyncio.CancelledError)
+
+
+def _left(deadline: tuple[float, Clock]) -> float:
+    at, clock = deadline
+    return at - clock.now()
+
+
+def _some(left: float, call: str, at: Site) -> float:
+    """Return what is left for the caller.
+
+    Raises:
+        DeadlinePassedError: Nothing.
+    """
+    if left > 0:
+        return left
+    if told := trail.get():
+        told.refused(Timeout.kind)
+    tell(
+        at.signals, CallRejected, policy=at.policy, call=call, by=Timeout.kind, retry_after=None
+    )
+    raise DeadlinePassedError(
+        f"{at.policy or call}: the caller's deadline is over, so that {call} was not called",
+        policy=at.policy,
+    )
+
+
+def _over(call: str, span: float, at: Site) -> TimedOutError:
+    if told := trail.get():
+        told.ended(Timeout.kind)
+    tell(at.signals, CallTimedOut, policy=at.policy, call=call, timeout=span)
+    return TimedOutError(
+        f"{at.policy or call}: {call} did not answer within {span:.3g} s and was cancelled; it "
+        "may have had its effect"
+    )
+
+
+def _span(option: str, span: Span) -> float:
+    if not 0 < seconds(span) < math.inf:
+        raise ConfigError(f"Timeout({option}={span!r}): expected more than 0 seconds")
+    return seconds(span)
