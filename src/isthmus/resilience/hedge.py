@@ -1,0 +1,184 @@
+"""A second call beside one that is slow: the first answer is taken."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from isthmus.clock import Span
+from isthmus.errors import ConfigError
+from isthmus.resilience.facts import PolicySignal, tell
+from isthmus.resilience.options import refuse_unless, span_of
+from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+from isthmus.resilience.tasks import end
+
+__all__ = ["CallHedged", "Hedge", "HedgeWon", "Latencies"]
+
+Call = asyncio.Future[Any]
+
+
+class CallHedged(PolicySignal, frozen=True, kw_only=True):
+    """A call gave no answer in time, and another was begun beside it."""
+
+    call: str
+    delay: float
+    """Seconds that were waited for the one before."""
+
+
+class HedgeWon(PolicySignal, frozen=True, kw_only=True):
+    """The answer of a call that was begun later came first."""
+
+    call: str
+
+
+class Budget(Protocol):
+    """What Hedge asks of a RetryBudget."""
+
+    def called(self, now: float) -> None: ...
+
+    def spend(self, now: float) -> bool: ...
+
+
+class Latencies:
+    """How long the last calls took, and what most of them stayed under. Pure."""
+
+    __slots__ = ("_added", "_known", "_last", "_least", "_share")
+
+    def __init__(self, share: float, *, most: int = 256, least: int = 20) -> None:
+        """`share` of the last `most` calls is asked for; below `least` of them, nobody knows."""
+        self._share, self._least = share, least
+        self._last: deque[float] = deque(maxlen=most)
+        self._known: float | None = None
+        self._added = 0
+
+    def add(self, seconds: float) -> None:
+        self._last.append(seconds)
+        self._added += 1
+        if self._added >= self._least and self._added % EVERY == 0:
+            self._known = self._percentile()
+
+    @property
+    def known(self) -> float | None:
+        """The seconds that `share` of the calls stayed under, None if too few are known. Up to
+        `EVERY` calls old: it is not sorted out for each."""
+        return self._known
+
+    def _percentile(self) -> float:
+        last = sorted(self._last)
+        return last[max(0, math.ceil(self._share * len(last)) - 1)]
+
+
+EVERY = 10
+
+
+class Hedge:
+    """Begins the call again if it has not answered after a while; the first success is taken.
+
+    It cuts off the slow tail of a dependency of several instances, at the price of a few more
+    calls; it helps nothing against one that is slow as a whole, for which there is the budget.
+    Only calls that are idempotent are hedged, and only async ones. The other call is cancelled,
+    and has ended when the answer is given. If all fail, the error of the first is raised; one
+    that fails before another was begun is not hedged, as that is a matter of Retry.
+
+    Source: "The Tail at Scale", Dean and Barroso, CACM 2013; hedging of Polly 8.
+    """
+
+    kind = "hedge"
+
+    def __init__(
+        self,
+        delay: Span = 1.0,
+        *,
+        most: int = 1,
+        percentile: float | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """
+        Args:
+            delay: Seconds to wait for an answer before each further call. 0 up; default 1.
+            most: Further calls. 1 up; default 1.
+            percentile: Wait as long as this share of the last 256 calls took instead, as 0.95;
+                `delay` holds until 20 are known. Above 0, below 1; default None.
+            budget: Of which further calls are taken; without one left, the call is waited for.
+                Give the dependency's, shared with its Retry. Default: none.
+
+        Raises:
+            ConfigError: One of them is out of its range.
+        """
+        refuse_unless(most >= 1, "Hedge", "most", most, "1 or more")
+        share = percentile is None or 0 < percentile < 1
+        refuse_unless(share, "Hedge", "percentile", percentile, "above 0, below 1, or None")
+        self.delay, self.most, self.percentile = span_of("Hedge", "delay", delay), most, percentile
+        self.budget = budget
+        self._latencies = None if percentile is None else Latencies(percentile)
+
+    def __repr__(self) -> str:
+        said = [f"{self.delay:g}"]
+        said += [f"most={self.most}"] * (self.most != 1)
+        said += [f"percentile={self.percentile}"] * (self.percentile is not None)
+        said += [f"budget={self.budget!r}"] * (self.budget is not None)
+        return f"Hedge({', '.join(said)})"
+
+    @property
+    def waits(self) -> float:
+        """The seconds it waits now before it begins another call."""
+        known = self._latencies.known if self._latencies else None
+        return self.delay if known is None else known
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        if not at.idempotent:
+            return call
+        name, now, budget, wait = name_of(call), at.clock.now, self.budget, at.clock.wait
+        begin = asyncio.ensure_future
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            if budget is not None:
+                budget.called(now())
+            stirred, left, began = asyncio.Event(), self.most, now()
+            calls = [begin(call(*args, **kwargs))]
+            calls[0].add_done_callback(lambda _: stirred.set())
+            try:
+                while (first := _decided(calls)) is None:
+                    stirred.clear()
+                    delay = self.waits
+                    if not left:
+                        await stirred.wait()
+                    elif not await wait(stirred, delay):
+                        left -= 1
+                        if budget is not None and not budget.spend(now()):
+                            left = 0
+                            continue
+                        tell(at.signals, CallHedged, policy=at.policy, call=name, delay=delay)
+                        calls.append(begin(call(*args, **kwargs)))
+                        calls[-1].add_done_callback(lambda _: stirred.set())
+                if first is not calls[0]:
+                    tell(at.signals, HedgeWon, policy=at.policy, call=name)
+                return first.result()
+            finally:
+                self._learn(calls[0], now() - began)
+                await end(calls)
+
+        return guarded
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:  # noqa: ARG002
+        raise ConfigError(
+            f"{self!r} cancels the slower of two calls, and {name_of(call)} blocks its thread, "
+            "which nothing can cancel; make it async, or leave out Hedge"
+        )
+
+    def _learn(self, call: Call, took: float) -> None:
+        """Remember how long the first call took; if it still runs, it took at least so long:
+        to drop it would make the slow ones look rare, and hedge ever more."""
+        failed = call.done() and (call.cancelled() or call.exception() is not None)
+        if self._latencies is not None and not failed:
+            self._latencies.add(took)
+
+
+def _decided(calls: Sequence[Call]) -> Call | None:
+    """Return the call that came back well; if all failed the first; None as long as that is
+    open."""
+    for call in calls:
+        if call.done() and not call.cancelled() and call.exception() is None:
+            return call
+    return calls[0] if all(call.done() for call in calls) else None

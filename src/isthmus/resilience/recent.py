@@ -1,0 +1,74 @@
+"""What was used last, up to a number; and from a call's arguments to the name it is kept under."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Generic, TypeVar
+
+from isthmus.errors import ConfigError
+
+__all__ = ["Key", "KeyOf", "Recent", "key_of"]
+
+V = TypeVar("V")
+
+Key = Callable[..., Hashable]
+"""Called with a call's arguments; calls of an equal key are the same call."""
+KeyOf = Callable[[tuple[Any, ...], Mapping[str, Any]], Hashable]
+
+
+class Recent(Generic[V]):
+    """A mapping that forgets what was not used for longest. Safe from any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Hashable) -> V | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: Hashable, value: V) -> None:
+        with self._lock:
+            self._kept[key] = value
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+
+    def forget(self, key: Hashable) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+
+def key_of(strategy: str, key: Key | None) -> KeyOf:
+    """Return how `strategy` finds a call's key: by `key`, or its arguments as they are.
+
+    Raises:
+        ConfigError: (what is returned does) The key can't be hashed.
+    """
+
+    def keyed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Hashable:
+        if key is not None:
+            found = key(*args, **kwargs)
+        else:
+            found = (args, tuple(sorted(kwargs.items()))) if kwargs else args
+        try:
+            hash(found)
+        except TypeError as error:
+            raise ConfigError(
+                f"{strategy} tells calls apart by their arguments, and of these one can't be "
+                f"hashed ({error}); say what to go by, as {strategy}(key=lambda order: order.id)"
+            ) from error
+        return found
+
+    return keyed
