@@ -4,7 +4,7 @@ It interrupts nothing. Whoever is about to wait asks `remaining`, and waits no l
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self, TypeVar
@@ -39,8 +39,8 @@ class Deadline:
         return max(0.0, self.at - self._clock.now())
 
     def __enter__(self) -> Self:
-        outer = in_force.get()
-        nearer = outer if outer is not None and outer[0] <= self.at else (self.at, self._clock)
+        outer, mine = in_force.get(), (self.at, self._clock.now, True)
+        nearer = outer if outer is not None and _left(outer) <= _left(mine) else mine
         self._tokens.append(in_force.set(nearer))
         return self
 
@@ -53,11 +53,16 @@ class Deadline:
         in_force.reset(self._tokens.pop())
 
 
-_InForce = tuple[float, Clock]
+_InForce = tuple[float, Callable[[], float], bool]
 
 in_force: ContextVar[_InForce | None] = ContextVar("isthmus-deadline", default=None)
-"""The moment, and the clock to ask how far it is: what `Deadline` sets, and what guards a call
-sets at less cost."""
+"""The moment, what tells the moment it is, and whether those are Unix seconds: what `Deadline`
+sets, and what guards a call sets at less cost."""
+
+
+def _left(deadline: _InForce) -> float:
+    at, now, _ = deadline
+    return at - now()
 
 
 def deadline(
@@ -77,14 +82,16 @@ def remaining(default: D = None) -> float | D:
     current = in_force.get()
     if current is None or current[0] == math.inf:
         return default
-    at, clock = current
-    return max(0.0, at - clock.now())
+    return max(0.0, _left(current))
 
 
 def deadline_headers() -> dict[str, str]:
     """Return the deadline in force as a header to send along; empty if there is none."""
     current = in_force.get()
-    return {} if current is None or current[0] == math.inf else {HEADER: f"{current[0]:.3f}"}
+    if current is None or current[0] == math.inf:
+        return {}
+    at, now, unix = current
+    return {HEADER: f"{at if unix else at - now() + _SYSTEM.now():.3f}"}
 
 
 def deadline_in(headers: Mapping[str, str]) -> float:

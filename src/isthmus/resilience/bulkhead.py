@@ -110,17 +110,13 @@ class Bulkhead:
     # -- the drivers --------------------------------------------------------------------------
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
-        permits, name = self._permits, name_of(call)
-        acquire, release = self._lock.acquire, self._lock.release
-        clock = at.clock
+        permits, clock, name = self._permits, at.clock, name_of(call)
+        take, put_back = permits.free.pop, permits.free.append
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
-            acquire()  # by hand: `with` takes twice as long
             try:
-                taken = permits.take()
-            finally:
-                release()
-            if not taken:
+                take()
+            except IndexError:
                 await self._turn(name, at)
             began = 0.0 if self.adaptive is None else clock.now()
             try:
@@ -128,37 +124,48 @@ class Bulkhead:
             except BaseException:
                 self._give_back()
                 raise
-            if self.adaptive:
+            if self.adaptive is not None:
                 self._timed(clock.now() - began, at)
-            self._give_back()
+            put_back(None)
+            if permits.pressed:
+                self._settle()
             return result
 
         return guarded
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
-        permits, name, lock, clock = self._permits, name_of(call), self._lock, at.clock
+        permits, clock, name = self._permits, at.clock, name_of(call)
+        take, put_back = permits.free.pop, permits.free.append
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            with lock:
-                taken = permits.take()
-            if not taken:
+            try:
+                take()
+            except IndexError:
                 self._turn_sync(name, at)
             began = 0.0 if self.adaptive is None else clock.now()
             try:
                 result = call(*args, **kwargs)
-                if self.adaptive:
-                    self._timed(clock.now() - began, at)
-                return result
-            finally:
+            except BaseException:
                 self._give_back()
+                raise
+            if self.adaptive is not None:
+                self._timed(clock.now() - began, at)
+            put_back(None)
+            if permits.pressed:
+                self._settle()
+            return result
 
         return guarded
 
     def _give_back(self) -> None:
+        self._permits.free.append(None)
+        if self._permits.pressed:
+            self._settle()
+
+    def _settle(self) -> None:
         with self._lock:
-            woken = self._permits.give_back()
-        if woken:
-            self._wake(woken)
+            woken = self._permits.settle()
+        self._wake(woken)
 
     async def _turn(self, call: str, at: Site) -> None:
         """Return with a permit.
@@ -194,10 +201,8 @@ class Bulkhead:
 
     def _line_up(self, waiter: Waiter, call: str, at: Site) -> None:
         with self._lock:
-            if self._permits.take():
-                waiter.given = True
-                return waiter.wake()
-            joined = self._permits.join(waiter)
+            joined, woken = self._permits.join(waiter)
+        self._wake(woken)
         if not joined:
             raise self._full(call, "no more may wait", at)
 

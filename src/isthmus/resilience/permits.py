@@ -20,53 +20,74 @@ class Waiter:
 class Permits:
     """At most `limit` run at once, and at most `queue` wait.
 
-    Law: `running` is the number of permits taken and not given back, never more than `limit`
-    was when the last was taken; nobody waits while one is free.
+    To run is to take something out of `free`, and to be done is to put it back, and to `settle`
+    if `pressed`. That needs no lock, as a deque's `pop` and `append` are of one piece; the rest
+    is for one thread at a time. Law: nobody is lost between the two, as who waits looks into
+    `free` once more after it has been seen, and who is done looks for who waits after it gave
+    back.
     """
 
-    __slots__ = ("limit", "queue", "running", "waiting")
+    __slots__ = ("_owed", "free", "limit", "pressed", "queue", "waiting")
 
     def __init__(self, limit: int, queue: int) -> None:
         self.limit, self.queue = limit, queue
-        self.running = 0
+        self.free: deque[None] = deque([None] * limit)
         self.waiting: deque[Waiter] = deque()
+        self.pressed = False
+        """Whether who is done has to `settle`."""
+        self._owed = 0  # permits out that are no more, once they come back
 
-    def take(self) -> bool:
-        """Take a permit if one is free."""
-        if self.running >= self.limit:
-            return False
-        self.running += 1
-        return True
+    @property
+    def running(self) -> int:
+        """How many permits are out."""
+        return self.limit + self._owed - len(self.free)
 
-    def join(self, waiter: Waiter) -> bool:
-        """Wait in line; return False if it is too long."""
-        if len(self.waiting) >= self.queue:
-            return False
+    def join(self, waiter: Waiter) -> tuple[bool, list[Waiter]]:
+        """Take a permit, or wait in line; return False if it is too long, and who is to be
+        woken."""
         self.waiting.append(waiter)
-        return True
+        given = self.settle()
+        joined = waiter.given or len(self.waiting) <= self.queue
+        if not joined:
+            self.waiting.remove(waiter)
+            self.pressed = bool(self._owed or self.waiting)
+        return joined, given
 
     def leave(self, waiter: Waiter) -> list[Waiter]:
         """Give up waiting. A permit given in the meantime goes on: return who is to be woken."""
         if waiter.given:
-            return self.give_back()
-        self.waiting.remove(waiter)
-        return []
-
-    def give_back(self) -> list[Waiter]:
-        """Give back a permit; return who has it now, and is to be woken."""
-        self.running -= 1
-        return self._hand_out()
+            self.free.append(None)
+        else:
+            self.waiting.remove(waiter)
+        return self.settle()
 
     def resize(self, limit: int) -> list[Waiter]:
         """Let `limit` run; return who may now, and is to be woken. Who runs goes on."""
+        more = limit - self.limit
         self.limit = limit
-        return self._hand_out()
+        self._owed -= more
+        if self._owed < 0:
+            self.free.extend([None] * -self._owed)
+            self._owed = 0
+        return self.settle()
 
-    def _hand_out(self) -> list[Waiter]:
+    def settle(self) -> list[Waiter]:
+        """Withdraw what is owed and hand out what is free; return who is to be woken."""
+        self.pressed = True  # first: who gives back from now on looks here
         given: list[Waiter] = []
-        while self.waiting and self.running < self.limit:
-            waiter = self.waiting.popleft()
-            waiter.given = True
-            self.running += 1
-            given.append(waiter)
+        while (self._owed or self.waiting) and self._take():
+            if self._owed:
+                self._owed -= 1
+            else:
+                waiter = self.waiting.popleft()
+                waiter.given = True
+                given.append(waiter)
+        self.pressed = bool(self._owed or self.waiting)
         return given
+
+    def _take(self) -> bool:
+        try:
+            self.free.pop()
+        except IndexError:
+            return False
+        return True

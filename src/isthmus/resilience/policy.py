@@ -4,8 +4,8 @@ import inspect
 import random
 import time
 from collections.abc import Awaitable, Callable
-from types import CoroutineType
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from types import CoroutineType, FunctionType
+from typing import Any, ParamSpec, Self, TypeVar, cast, overload
 
 from isthmus.clock import Clock, MonotonicClock
 from isthmus.errors import ConfigError
@@ -75,7 +75,8 @@ class Policy:
         self.name = name
         self._site = Site(name, clock, pause, draw, signals, idempotent)
         self._strategies = cast("tuple[Strategy, ...]", strategies)
-        self._chains: dict[tuple[Call, bool], Call] = {}
+        self._chains: dict[Call, Call] = {}
+        self._other: Self | None = None
         if not as_written:
             refuse_what_cannot_work(self.strategies)
 
@@ -116,25 +117,24 @@ class Policy:
             return self.with_(**kwargs)
         if not args and not kwargs:
             return guard(fn, self._bound)
-        return self._chain(fn, self._site.idempotent)(*args, **kwargs)
+        return self._chain(fn)(*args, **kwargs)
 
     def with_(self, *, idempotent: bool) -> "Policy":
         """Return the same policy, with the same state, for functions of that kind."""
         if idempotent == self._site.idempotent:
             return self
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin._site = self._site._replace(idempotent=idempotent)
-        twin._chains = {}
-        return twin
+        if self._other is None:
+            self._other = self._twin()
+            self._other._site = self._site._replace(idempotent=idempotent)
+        return self._other
 
     def call(
         self, fn: Callable[..., R], /, *args: Any, idempotent: bool | None = None, **kwargs: Any
     ) -> R:
         """Call `fn` guarded; await what it returns if `fn` is async. `idempotent` is said of
         this call; None: as it is of the policy."""
-        known = self._site.idempotent if idempotent is None else idempotent
-        return self._chain(fn, known)(*args, **kwargs)
+        one = self if idempotent is None else self.with_(idempotent=idempotent)
+        return one._chain(fn)(*args, **kwargs)
 
     async def outcome(
         self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
@@ -144,7 +144,7 @@ class Policy:
         told = Trail()
         token = trail.set(told)
         try:
-            value = await self._chain(fn, self._site.idempotent)(*args, **kwargs)
+            value = await self._chain(fn)(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
             return Outcome.told(told, error=error)
         finally:
@@ -158,7 +158,7 @@ class Policy:
         told = Trail()
         token = trail.set(told)
         try:
-            value = self._chain(fn, self._site.idempotent)(*args, **kwargs)
+            value = self._chain(fn)(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
             return Outcome.told(told, error=error)
         finally:
@@ -168,10 +168,13 @@ class Policy:
     def for_(self, *operations: str) -> "Policy":
         """Return the same policy, with the same state, for an operation, named from the most to
         the least special, as `for_("POST /charges", "write")`: see `Timeout.for_`."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+        twin = self._twin()
         twin._strategies = tuple(_for(strategy, operations) for strategy in self._strategies)
-        twin._chains = {}
+        return twin
+
+    def _twin(self) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _chains={}, _other=None)
         return twin
 
     # -- being a strategy ---------------------------------------------------------------------
@@ -199,24 +202,26 @@ class Policy:
 
     # -- binding ------------------------------------------------------------------------------
 
-    def _bound(self, fn: Call, is_async: bool, site: Site | None = None) -> Call:  # noqa: FBT001
+    def _bound(self, fn: Call, is_async: bool) -> Call:  # noqa: FBT001
         """Return `fn` within its closures."""
-        at = site or self._site
-        return self.around(_plain(fn), at) if is_async else self.around_sync(_no_coroutine(fn), at)
+        if is_async:
+            return self.around(_plain(fn), self._site)
+        return self.around_sync(_no_coroutine(fn), self._site)
 
-    def _chain(self, fn: Call, idempotent: bool) -> Call:  # noqa: FBT001
-        """Return `fn` bound, as it was if it is a function of some module."""
-        found = self._chains.get((fn, idempotent)) if _lasts(fn) else None
+    def _chain(self, fn: Call) -> Call:
+        """Return `fn` bound; as it was before, if it is a function of some module."""
+        lasts = _lasts(fn)
+        found = self._chains.get(fn) if lasts else None
         if found is None:
-            found = self._bound(fn, is_async(fn), self._site._replace(idempotent=idempotent))
-            if _lasts(fn) and len(self._chains) < REMEMBERED:
-                self._chains[fn, idempotent] = found
+            found = self._bound(fn, is_async(fn))
+            if lasts and len(self._chains) < REMEMBERED:
+                self._chains[fn] = found
         return found
 
 
 def _lasts(fn: Call) -> bool:
     """Return whether `fn` is a function that is there as long as its module."""
-    return inspect.isfunction(fn) and fn.__closure__ is None and fn.__name__ != "<lambda>"
+    return isinstance(fn, FunctionType) and fn.__closure__ is None and fn.__name__ != "<lambda>"
 
 
 def _plain(fn: Call) -> AsyncCall:

@@ -10,6 +10,9 @@ SLICES = 10
 
 
 class Tally(Protocol):
+    goods: int
+    turn_at: float
+
     def good(self, now: float) -> None: ...
 
     def bad(self, now: float) -> None: ...
@@ -23,48 +26,51 @@ class TimeTally:
     """Counts over the last `window` seconds, to a tenth of it: never older, perhaps a tenth
     younger. Adding costs the same whatever was added before."""
 
-    __slots__ = ("_bad", "_good", "_number", "_past", "_slice", "_turn_at")
+    __slots__ = ("_bad", "_number", "_past", "_slice", "goods", "turn_at")
 
     def __init__(self, window: float) -> None:
         self._slice = window / SLICES
-        self._good = self._bad = 0
+        self.goods = 0
+        """Before `turn_at`, adding a good one is adding to this."""
+        self._bad = 0
         self._past: deque[tuple[int, int, int]] = deque()
         self._number = 0
-        self._turn_at = float("-inf")
+        self.turn_at = float("-inf")
 
     def good(self, now: float) -> None:
-        if now >= self._turn_at:
+        if now >= self.turn_at:
             self._turn(now)
-        self._good += 1
+        self.goods += 1
 
     def bad(self, now: float) -> None:
-        if now >= self._turn_at:
+        if now >= self.turn_at:
             self._turn(now)
         self._bad += 1
 
     def counts(self, now: float) -> tuple[int, int]:
-        if now >= self._turn_at:
+        if now >= self.turn_at:
             self._turn(now)
         bad = self._bad + sum(bad for _, _, bad in self._past)
-        return bad, bad + self._good + sum(good for _, good, _ in self._past)
+        return bad, bad + self.goods + sum(good for _, good, _ in self._past)
 
     def _turn(self, now: float) -> None:
         """Begin the slice that `now` is in; drop those that are a window away."""
         number = int(now // self._slice)
-        if self._good or self._bad:
-            self._past.append((self._number, self._good, self._bad))
-            self._good = self._bad = 0
+        if self.goods or self._bad:
+            self._past.append((self._number, self.goods, self._bad))
+            self.goods = self._bad = 0
         while self._past and self._past[0][0] <= number - SLICES:
             self._past.popleft()
-        self._number, self._turn_at = number, (number + 1) * self._slice
+        self._number, self.turn_at = number, (number + 1) * self._slice
 
 
 class CountTally:
     """Counts over the last `window` calls."""
 
-    __slots__ = ("_bad", "_last")
+    __slots__ = ("_bad", "_last", "goods", "turn_at")
 
     def __init__(self, window: int) -> None:
+        self.goods, self.turn_at = 0, float("-inf")
         self._last: deque[bool] = deque(maxlen=window)
         self._bad = 0
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -15,14 +14,12 @@ from isthmus.resilience.errors import DeadlinePassedError
 from isthmus.resilience.facts import CallRejected, CallTimedOut, tell
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
-from isthmus.resilience.wheel import notches, wheel_of
+from isthmus.resilience.wheel import PER_SECOND, Wheel, here, notches, wheel_of
 
 __all__ = ["Timeout"]
 
 _Timer = AbstractAsyncContextManager[asyncio.Timeout]
-
-UNIX = SystemClock()
-"""What deadlines are told in: they travel between processes."""
+_InForce = tuple[float, Callable[[], float], bool]
 
 
 class Timeout:
@@ -99,29 +96,34 @@ class Timeout:
 
     def _by_wheel(self, call: AsyncCall, at: Site) -> AsyncCall:
         request, all_of_it = self.request, notches(self.request)
-        task_now, unix, name = asyncio.current_task, time.time, name_of(call)
+        task_of, name = asyncio.current_task, name_of(call)
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
-            outer = in_force.get()
-            if outer is None or (left := _left(outer)) >= request:
-                span, until = all_of_it, (unix() + request, UNIX)
+            wheel = here.wheel
+            task = task_of(wheel.loop)
+            if task is None:
+                wheel, task = _first_of_its_loop(name)
+            now, outer, span, left = wheel.now, in_force.get(), all_of_it, request
+            moment = now()
+            if outer is None or (left := outer[0] - outer[1]()) >= request:
+                until = (moment + request, now, False)
             else:
                 span, until = notches(_some(left, name, at)), outer
-            task = task_now()
-            if task is None:
-                raise RuntimeError(f"{name} has a Timeout: await it in a task")
-            wheel, before = wheel_of(task.get_loop()), task.cancelling()
-            key, token = object(), in_force.set(until)
-            notch = wheel.put(key, task, span)
+            notch = int(moment * PER_SECOND) + span
+            slot = wheel.slots.get(notch)
+            if slot is None:
+                slot = wheel.slot(notch)
+            key, before, token = object(), task.cancelling(), in_force.set(until)
+            slot[key] = task
             try:
                 result = await call(*args, **kwargs)
             except BaseException as error:
-                if not wheel.take(key, notch) and _only_ours(task, before, error):
-                    raise _over(name, request if until is not outer else left, at) from error
+                if slot.pop(key, None) is None and _only_ours(task, before, error):
+                    raise _over(name, min(left, request), at) from error
                 raise
             finally:
                 in_force.reset(token)
-            if not wheel.take(key, notch):
+            if slot.pop(key, None) is None:
                 task.uncancel()  # it was cut off, and came back with a result all the same
             return result
 
@@ -162,15 +164,15 @@ class Timeout:
 
         return guarded
 
-    def _bound(self, call: AsyncCall, at: Site) -> Callable[[], tuple[float, tuple[float, Clock]]]:
+    def _bound(self, call: AsyncCall, at: Site) -> Callable[[], tuple[float, _InForce]]:
         """Return what tells the seconds of a call that begins, and the deadline it runs under."""
-        request, name = self.request, name_of(call)
-        clock = UNIX if isinstance(at.clock, MonotonicClock) else at.clock
+        request, name, now = self.request, name_of(call), at.clock.now
+        unix = not isinstance(at.clock, MonotonicClock)
 
-        def bound() -> tuple[float, tuple[float, Clock]]:
+        def bound() -> tuple[float, _InForce]:
             outer = in_force.get()
-            if outer is None or (left := _left(outer)) >= request:
-                return request, (clock.now() + request, clock)
+            if outer is None or (left := outer[0] - outer[1]()) >= request:
+                return request, (now() + request, now, unix)
             return _some(left, name, at), outer
 
         return bound
@@ -192,14 +194,16 @@ async def _ring(clock: Clock, span: float, scope: asyncio.Timeout) -> None:
     scope.reschedule(asyncio.get_running_loop().time())
 
 
+def _first_of_its_loop(call: str) -> tuple[Wheel, asyncio.Task[Any]]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError(f"{call} has a Timeout: await it in a task")
+    return wheel_of(task.get_loop()), task
+
+
 def _only_ours(task: asyncio.Task[Any], before: int, error: BaseException) -> bool:
     """Take back our cancelling; return whether nobody else asked for it, as asyncio.Timeout."""
     return task.uncancel() <= before and isinstance(error, asyncio.CancelledError)
-
-
-def _left(deadline: tuple[float, Clock]) -> float:
-    at, clock = deadline
-    return at - clock.now()
 
 
 def _some(left: float, call: str, at: Site) -> float:

@@ -10,71 +10,66 @@ Source: "Hashed and Hierarchical Timing Wheels", Varghese and Lauck, 1987.
 import asyncio
 import math
 import threading
+import time
 from typing import Any
 
-__all__ = ["Wheel", "notches", "wheel_of"]
+__all__ = ["PER_SECOND", "Wheel", "here", "notches", "wheel_of"]
 
 GRAIN = 0.01
 """Seconds from one notch to the next."""
 
-Task = asyncio.Task[Any]
+PER_SECOND = 1 / GRAIN
+
+Slot = dict[object, asyncio.Task[Any]]
+
+EMPTY: Slot = {}
 
 
 class Wheel:
     """The calls to cut off on one event loop, by the notch at which their time is over."""
 
-    __slots__ = ("_handle", "_passed", "_slots", "loop", "now")
+    __slots__ = ("_handle", "_passed", "loop", "now", "slots")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.now = loop.time
-        self._slots: dict[int, dict[object, Task]] = {}
+        plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
+        self.now = time.monotonic if plain else loop.time
+        self.slots: dict[int, Slot] = {}
+        """What a call asks for before `slot`, which makes a new one."""
         self._passed = 0  # the last notch whose calls were cut off
         self._handle: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return sum(map(len, self._slots.values()))
+        return sum(map(len, self.slots.values()))
 
     @property
     def turning(self) -> bool:
-        """Whether the loop holds a timer of this wheel; it does up to a notch after the last."""
+        """Whether the loop holds a timer of this wheel: it does up to a notch after the last
+        call has ended."""
         return self._handle is not None
 
-    def put(self, key: object, task: Task, span: int) -> int:
-        """Have `task` cancelled `span` notches from now, unless `key` is taken out before;
-        return its notch."""
-        at = int(self.now() / GRAIN) + span
-        slot = self._slots.get(at)
-        if slot is None:
-            slot = self._slots[at] = {}
-            if self._handle is None:
-                self._start()
-        slot[key] = task
-        return at
-
-    def take(self, key: object, at: int) -> bool:
-        """Take out `key`; return False if its time was over and its task cancelled."""
-        slot = self._slots.get(at)
-        if slot is None or slot.pop(key, None) is None:
-            return False
-        if not slot:
-            del self._slots[at]
-        return True
-
-    def _start(self) -> None:
-        self._passed = int(self.now() / GRAIN)
-        self._handle = self.loop.call_later(GRAIN, self._turn)
+    def slot(self, notch: int) -> Slot:
+        """Return a new place for calls whose time is over at `notch`. Whoever puts its task
+        there takes it out when it is done; what is not there any more was cancelled."""
+        made = self.slots[notch] = {}
+        if self._handle is None:
+            self._passed = int(self.now() * PER_SECOND)
+            self._handle = self.loop.call_later(GRAIN, self._turn)
+        return made
 
     def _turn(self) -> None:
-        if not self._slots:
-            self._handle = None
-            return
-        reached = int(self.now() / GRAIN)
+        reached = int(self.now() * PER_SECOND)
         for notch in range(self._passed + 1, reached + 1):
-            for task in self._slots.pop(notch, {}).values():
+            slot = self.slots.pop(notch, EMPTY)
+            for task in slot.values():
                 task.cancel()
+            slot.clear()
         self._passed = reached
-        self._handle = self.loop.call_later(GRAIN, self._turn)
+        if any(self.slots.values()):
+            self._handle = self.loop.call_later(GRAIN, self._turn)
+        else:
+            self.slots.clear()
+            self._handle = None
 
 
 def notches(seconds: float) -> int:
@@ -82,11 +77,19 @@ def notches(seconds: float) -> int:
     return math.ceil(seconds / GRAIN) + 1
 
 
+class _Nowhere(asyncio.AbstractEventLoop):
+    """No loop: what a thread has before its first."""
+
+    def time(self) -> float:
+        return 0.0
+
+
 class _Here(threading.local):
-    wheel: Wheel | None = None
+    wheel = Wheel(_Nowhere())
 
 
-_here = _Here()
+here = _Here()
+"""The wheel last used in this thread, of the loop that most likely runs in it."""
 
 
 def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
@@ -95,7 +98,7 @@ def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
     A thread that runs several loops in turn makes one anew at each change; one with calls on it
     is kept by its loop's timer, and by the calls.
     """
-    wheel = _here.wheel
-    if wheel is None or wheel.loop is not loop:
-        wheel = _here.wheel = Wheel(loop)
+    wheel = here.wheel
+    if wheel.loop is not loop:
+        wheel = here.wheel = Wheel(loop)
     return wheel
