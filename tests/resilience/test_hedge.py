@@ -27,7 +27,7 @@ class Instances:
         self.clock, self.script = clock, list(script)
         self.begun = self.cancelled = 0
 
-    async def get(self) -> int:
+    async def get(self, *, idempotency_key: str = "") -> int:
         number, step = self.begun, self.script[self.begun]
         self.begun += 1
         took, error = step if isinstance(step, tuple) else (step, None)
@@ -105,8 +105,17 @@ async def test_if_all_fail_the_error_of_the_first_is_raised():
 
 async def test_a_call_that_may_not_be_repeated_is_not_hedged():
     clock = ManualClock()
-    instances = Instances(clock, 60)
-    assert Hedge(1).around(instances.get, site(clock, idempotent=False)) == instances.get
+    instances = Instances(clock, 60, 1)
+    guarded = Hedge(1).around(instances.get, site(clock, idempotent=False))
+    assert await run(clock, guarded()) == 0
+    assert instances.begun == 1
+
+
+async def test_a_call_with_an_idempotency_key_is_hedged():
+    clock = ManualClock()
+    instances = Instances(clock, 60, 1)
+    guarded = Hedge(1).around(instances.get, site(clock, idempotent=False))
+    assert await run(clock, guarded(idempotency_key="a")) == 1
 
 
 async def test_without_budget_left_the_call_is_waited_for():

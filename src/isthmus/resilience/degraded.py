@@ -21,6 +21,7 @@ __all__ = [
     "degraded_headers",
     "degraded_in",
     "degrading",
+    "leave_scopes",
     "note_degraded",
 ]
 
@@ -71,6 +72,11 @@ def note_degraded(name: str, reason: str = "") -> None:
     told = trail.get()
     if told is not None and name not in told.degraded:
         told.degrade(name)
+
+
+def leave_scopes() -> None:
+    """Close all scopes, for what goes on in this context."""
+    _scopes.set(())
 
 
 def degraded() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from isthmus.clock import Span
 from isthmus.errors import ConfigError
 from isthmus.resilience.facts import PolicySignal, tell
 from isthmus.resilience.options import refuse_unless, span_of
+from isthmus.resilience.retry import KEY
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 from isthmus.resilience.tasks import end
 
@@ -127,12 +128,13 @@ class Hedge:
         return self.delay if known is None else known
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
-        if not at.idempotent:
-            return call
+        always = at.idempotent
         name, now, budget, wait = name_of(call), at.clock.now, self.budget, at.clock.wait
         begin = asyncio.ensure_future
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not always and not kwargs.get(KEY):
+                return await call(*args, **kwargs)
             if budget is not None:
                 budget.called(now())
             stirred, left, began = asyncio.Event(), self.most, now()

@@ -41,9 +41,11 @@ class Recent(Generic[V]):
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
 
-    def forget(self, key: Hashable) -> None:
+    def forget(self, meant: Callable[[Any], bool]) -> None:
+        """Forget every key that is `meant`."""
         with self._lock:
-            self._kept.pop(key, None)
+            for key in [key for key in self._kept if meant(key)]:
+                del self._kept[key]
 
     def clear(self) -> None:
         with self._lock:
