@@ -1,0 +1,73 @@
+import enum
+
+import pytest
+
+from isthmus.errors import SchemaError, UnavailableError
+from isthmus.resilience import CircuitOpenError
+from isthmus.resilience.classify import blames, never_ran, status_of, transient
+
+
+class Code(enum.Enum):
+    UNAVAILABLE = 14
+    INVALID_ARGUMENT = 3
+    ABORTED = 10
+
+
+class RpcError(Exception):
+    def __init__(self, code: Code):
+        self._code = code
+
+    def code(self) -> Code:
+        return self._code
+
+
+class ResponseError(Exception):
+    """As httpx and requests have it: the status is the response's."""
+
+    def __init__(self, status: int):
+        self.response = type("Response", (), {"status_code": status})()
+
+
+class BrokenError(Exception):
+    def code(self) -> int:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "passes", "blamed"),
+    [
+        (ResponseError(503), True, True),
+        (ResponseError(429), True, True),
+        (ResponseError(404), False, False),
+        (ResponseError(501), False, True),
+        (RpcError(Code.UNAVAILABLE), True, True),
+        (RpcError(Code.ABORTED), True, True),
+        (RpcError(Code.INVALID_ARGUMENT), False, False),
+        (BrokenError(), False, True),
+        (ConnectionResetError(), True, True),
+        (TimeoutError(), True, True),
+        (ValueError(), False, True),
+        (UnavailableError(), True, True),
+        (SchemaError("x"), False, True),
+        (CircuitOpenError("x"), True, False),
+    ],
+    ids=repr,
+)
+def test_errors_are_judged_by_what_they_are_and_say(error: Exception, passes: bool, blamed: bool):
+    assert (transient(error), blames(error)) == (passes, blamed)
+
+
+def test_only_a_refusal_is_certain_not_to_have_run():
+    assert never_ran(ConnectionRefusedError())
+    assert never_ran(CircuitOpenError("x"))
+    assert never_ran(ResponseError(429))
+    assert not never_ran(ResponseError(503))
+    assert not never_ran(ConnectionResetError())
+
+
+def test_a_status_is_read_by_attribute():
+    assert status_of(ResponseError(503)) == 503
+    assert status_of(RpcError(Code.ABORTED)) == "ABORTED"
+    assert status_of(type("E", (), {"code": 404})()) == 404
+    assert status_of(type("E", (), {"status": True})()) is None
+    assert status_of(None) is None
