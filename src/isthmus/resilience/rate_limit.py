@@ -1,9 +1,7 @@
 """No more calls than a dependency agreed to: in all, or by whom they are made for."""
 
 import math
-import random
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Any, Literal, Protocol, get_args
@@ -12,7 +10,7 @@ from isthmus.clock import Clock, MonotonicClock, Span, SystemClock
 from isthmus.deadline import remaining
 from isthmus.errors import ConfigError
 from isthmus.resilience.errors import NotCalledError
-from isthmus.resilience.facts import CallRejected, signals, tell
+from isthmus.resilience.facts import CallRejected, tell
 from isthmus.resilience.options import INFINITE, refuse_unless, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.shared import (
@@ -21,6 +19,7 @@ from isthmus.resilience.shared import (
     Unreached,
     numbers_in,
     numbers_to_bytes,
+    outside,
 )
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
@@ -217,7 +216,7 @@ class RateLimit:
 
     async def allow_shared(self, key: Hashable = None) -> float:
         """Like `allow`, of all processes together, as far as they can be reached."""
-        return await self._ask(key, 0.0, _site(self._clock))
+        return await self._ask(key, 0.0, outside(self._clock or _MONOTONIC))
 
     # -- the drivers --------------------------------------------------------------------------
 
@@ -317,11 +316,6 @@ class RateLimit:
 
 _MONOTONIC = MonotonicClock()
 _ALGORITHMS = " or ".join(get_args(Algorithm))
-
-
-def _site(clock: Clock | None) -> Site:
-    """Where a limit is that is asked without a policy."""
-    return Site("", clock or _MONOTONIC, time.sleep, random.random, signals, idempotent=False)
 
 
 def _refuse_unless(ok: bool, option: str, value: object, wanted: str) -> None:  # noqa: FBT001

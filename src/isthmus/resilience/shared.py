@@ -6,16 +6,19 @@ still holds. A store can do both; so can most databases and caches.
 
 import asyncio
 import logging
+import random
 import struct
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from isthmus.clock import Clock, Span, SystemClock, seconds
 from isthmus.errors import ConfigError, ConflictError
-from isthmus.resilience.facts import PolicySignal, tell
+from isthmus.resilience.facts import PolicySignal, signals, tell
 from isthmus.resilience.strategy import Site
+from isthmus.signals import Signals
 
 __all__ = [
     "LocalState",
@@ -27,6 +30,7 @@ __all__ = [
     "Versioned",
     "numbers_in",
     "numbers_to_bytes",
+    "outside",
     "update",
 ]
 
@@ -195,6 +199,11 @@ class Reach:
     def _tell_lost(self, error: Exception, at: Site) -> None:
         kind = type(error).__name__
         tell(at.signals, SharedStateLost, policy=at.policy, name=self.name, error=kind)
+
+
+def outside(clock: Clock, hub: Signals = signals) -> Site:
+    """Return where a strategy is that is asked by hand, not by a policy."""
+    return Site("", clock, time.sleep, random.random, hub, idempotent=False)
 
 
 def numbers_to_bytes(numbers: tuple[float, ...]) -> bytes:
