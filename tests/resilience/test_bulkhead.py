@@ -19,8 +19,8 @@ from isthmus.resilience import (
     CircuitOpenError,
     NotCalledError,
     Policy,
-    Retry,
     RetriesSpentError,
+    Retry,
     Timeout,
 )
 from isthmus.resilience.permits import Permits, Waiter
@@ -143,9 +143,7 @@ def test_threads_share_it_and_wait_their_turn():
             inside -= 1
 
     call = Policy(bulkhead)(work)
-    threads = [
-        threading.Thread(target=lambda: [call() for _ in range(50)]) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: [call() for _ in range(50)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -258,7 +256,7 @@ async def test_ten_thousand_calls_cancelled_at_random_leave_nothing_behind():
     assert len(wheel) == 0
     while wheel.turning:
         await asyncio.tasks.sleep(0)
-    assert [one for one in loop._scheduled if not one.cancelled()] == []  # pyright: ignore
+    assert [one for one in loop._scheduled if not one.cancelled()] == []  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_an_adaptive_one_shrinks_when_calls_become_slow_and_grows_when_they_are_not():
@@ -268,9 +266,7 @@ async def test_an_adaptive_one_shrinks_when_calls_become_slow_and_grows_when_the
     async def load(seconds: float, rounds: int) -> None:
         call = Policy(bulkhead, clock=clock)(clock.sleep)
         for _ in range(rounds):
-            tasks = [
-                asyncio.ensure_future(call(seconds)) for _ in range(bulkhead.concurrency)
-            ]
+            tasks = [asyncio.ensure_future(call(seconds)) for _ in range(bulkhead.concurrency)]
             await clock.advance(seconds)
             await asyncio.gather(*tasks)
 

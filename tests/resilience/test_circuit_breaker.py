@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from isthmus.errors import ConfigError
 from isthmus.resilience import CircuitBreaker, CircuitOpenError, NotCalledError, Policy
 from isthmus.resilience.circuit import Phase
 from isthmus.resilience.facts import CircuitChanged
+from isthmus.resilience.tally import TimeTally
 from isthmus.signals import Signals
 
 
@@ -161,8 +163,6 @@ async def test_closing_forgets_how_long_it_was_open():
 
 
 async def test_the_permit_of_a_cancelled_probe_returns():
-    import asyncio
-
     bench = Bench(consecutive=1, open_for=1)
     await bench.fail()
     await bench.clock.advance(1)
@@ -173,8 +173,6 @@ async def test_the_permit_of_a_cancelled_probe_returns():
 
 
 async def test_a_cancelled_call_counts_for_nothing():
-    import asyncio
-
     bench = Bench(consecutive=1)
     await bench.fail(3, error=asyncio.CancelledError())
     assert bench.breaker.state == "closed"
@@ -232,8 +230,6 @@ async def test_metrics_only_tells_and_refuses_nothing():
 
 
 async def test_a_call_that_outlived_its_phase_says_nothing_of_the_present():
-    import asyncio
-
     bench = Bench(consecutive=1, open_for=1)
     late = asyncio.Event()
 
@@ -257,7 +253,7 @@ async def test_listeners_hear_each_change_and_may_leave_and_may_fail():
     told: list[CircuitChanged] = []
     bench.signals.listen(CircuitChanged, told.append)
     leave = bench.breaker.listen(lambda was, now: heard.append((was, now)))
-    bench.breaker.listen(lambda was, now: 1 / 0)
+    bench.breaker.listen(lambda *_: 1 / 0)
     await bench.fail()
     leave()
     bench.breaker.reset()
@@ -266,8 +262,6 @@ async def test_listeners_hear_each_change_and_may_leave_and_may_fail():
 
 
 async def test_who_waits_until_it_is_ready_is_woken_when_a_call_may_pass():
-    import asyncio
-
     bench = Bench(consecutive=1, open_for=5)
     await bench.fail()
     waits = asyncio.ensure_future(bench.breaker.wait_ready(clock=bench.clock))
@@ -278,8 +272,6 @@ async def test_who_waits_until_it_is_ready_is_woken_when_a_call_may_pass():
 
 
 async def test_who_waits_is_woken_by_a_reset():
-    import asyncio
-
     bench = Bench()
     bench.breaker.isolate()
     waits = asyncio.ensure_future(bench.breaker.wait_ready(clock=bench.clock))
@@ -290,8 +282,6 @@ async def test_who_waits_is_woken_by_a_reset():
 
 
 async def test_a_listening_waiter_that_is_cancelled_leaves_nothing():
-    import asyncio
-
     bench = Bench()
     bench.breaker.isolate()
     waits = asyncio.ensure_future(bench.breaker.wait_ready(clock=bench.clock))
@@ -377,9 +367,7 @@ class AgainstModel(RuleBasedStateMachine):
     def call_begins(self):
         if self.state == "open" and self.now >= self.until:
             self.turn("half-open")
-        may = self.state == "closed" or (
-            self.state == "half-open" and self.probing() < self.PROBES
-        )
+        may = self.state == "closed" or (self.state == "half-open" and self.probing() < self.PROBES)
         phase = self.circuit.admit(self.now)
         assert (phase is not None) == may
         if phase is not None:
@@ -445,8 +433,6 @@ TestAgainstModel = AgainstModel.TestCase
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), max_size=200), st.floats(0.1, 50))
 def test_a_window_of_time_counts_what_a_list_would(steps: list[tuple[float, bool]], window: float):
-    from isthmus.resilience.tally import TimeTally
-
     tally, now, kept = TimeTally(window), 0.0, []
     for passed, bad in steps:
         now += passed

@@ -1,6 +1,6 @@
 import asyncio
 from email.utils import formatdate
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -38,14 +38,15 @@ class Bench:
     """A function that fails as scripted, on a clock that moves by itself."""
 
     def __init__(self, *script: object, idempotent: bool = True, inner: Any = (), **options: Any):
-        self.script, self.calls, self.waits = list(script), 0, list[float]()
+        self.script: list[object] = list(script)
+        self.calls, self.waits = 0, list[float]()
         self.clock, self.signals = ManualClock(), Signals()
         self.told: list[Any] = []
         self.signals.listen(CallRetried, self.told.append)
         self.signals.listen(RetriesSpent, self.told.append)
         options = {"delay": 1, "jitter": "none", **options}
         policy = Policy(
-            Retry(**options), *inner, name="pay", idempotent=idempotent, clock=self,  # pyright: ignore
+            Retry(**options), *inner, name="pay", idempotent=idempotent, clock=cast(Any, self),
             signals=self.signals, pause=self.pause, draw=lambda: 0.5,
         )  # fmt: skip
         self.policy, self.call, self.call_sync = policy, policy(self.run), policy(self.run_sync)
@@ -89,7 +90,9 @@ class Bench:
 
 
 async def test_what_may_pass_is_tried_again_on_the_ladder():
-    bench = Bench(ConnectionError(), TimedOutError(), TimeoutError(), UnavailableError(), attempts=5)
+    bench = Bench(
+        ConnectionError(), TimedOutError(), TimeoutError(), UnavailableError(), attempts=5
+    )
     assert await bench.both() == "well"
     assert (bench.calls, bench.waits) == (5, [1, 2, 4, 8])
 
@@ -120,7 +123,7 @@ async def test_any_other_error_is_final_and_passes_untouched():
 async def test_attempts_that_are_spent_are_told_with_the_last_error_as_cause():
     last = TimedOutError("late")
     bench = Bench(ConnectionError(), ConnectionError(), last)
-    with pytest.raises(RetriesSpentError, match="run failed 3 times.*late") as raised:
+    with pytest.raises(RetriesSpentError, match=r"run failed 3 times.*late") as raised:
         await bench.call()
     assert raised.value.__cause__ is last
     assert (raised.value.attempts, raised.value.policy) == (3, "pay")
@@ -192,7 +195,8 @@ async def test_an_open_breaker_may_be_waited_for():
 
 
 async def test_who_asks_to_be_left_alone_is():
-    assert (bench := Bench(StatusError(503, after=20))) and await bench.both() == "well"
+    bench = Bench(StatusError(503, after=20))
+    assert await bench.both() == "well"
     assert bench.waits == [20]
     bench = Bench(StatusError(503, after=0.1))
     await bench.both()
@@ -258,7 +262,7 @@ async def test_decorrelated_delays_go_by_the_last():
 
 async def test_what_was_retried_inside_is_not_multiplied():
     bench = Bench(RetriesSpentError("spent"))
-    with pytest.raises(RetriesSpentError, match="^spent"):
+    with pytest.raises(RetriesSpentError, match=r"^spent"):
         await bench.both()
 
 

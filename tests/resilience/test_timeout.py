@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ async def test_a_call_that_takes_too_long_is_cancelled_and_may_have_had_its_effe
     began = time.monotonic()
     with pytest.raises(TimedOutError, match=r"pay: slow did not answer within 0.02 s"):
         await guarded(slow, precise=precise)()
-    assert 0.02 <= time.monotonic() - began
+    assert time.monotonic() - began >= 0.02
     assert ended == ["cancelled"]
     task = asyncio.current_task()
     assert task is not None
@@ -132,7 +133,7 @@ async def test_of_nested_timeouts_the_shorter_one_speaks(precise: bool):
     inner = guarded(forever, 0.02, precise=precise)
 
     async def call() -> str:
-        with pytest.raises(TimedOutError, match="within 0.02 s"):
+        with pytest.raises(TimedOutError, match=r"within 0.02 s"):
             await inner()
         return "went on"
 
@@ -172,10 +173,9 @@ async def test_a_shielded_part_goes_on(precise: bool):
 @both
 async def test_a_call_that_swallows_its_cancelling_and_returns_has_returned(precise: bool):
     async def stubborn() -> str:
-        try:
+        with suppress(asyncio.CancelledError):
             await forever()
-        except asyncio.CancelledError:
-            return "still here"
+        return "still here"
 
     assert await guarded(stubborn, precise=precise)() == "still here"
     task = asyncio.current_task()
@@ -238,7 +238,7 @@ async def test_nothing_is_called_after_the_callers_deadline():
         called.append(1)
 
     for precise in (False, True):
-        with deadline(0), pytest.raises(DeadlinePassedError, match="was not called") as refused:
+        with deadline(0), pytest.raises(DeadlinePassedError, match=r"was not called") as refused:
             await guarded(call, precise=precise)()
         assert isinstance(refused.value, NotCalledError)
     assert called == []
@@ -291,7 +291,7 @@ async def test_a_thousand_calls_leave_no_entry_and_no_timer():
     while wheel.turning:
         await asyncio.tasks.sleep(0)
     assert wheel.slots == {}
-    assert [one for one in loop._scheduled if not one.cancelled()] == []  # pyright: ignore
+    assert [one for one in loop._scheduled if not one.cancelled()] == []  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_loops_in_many_threads_have_a_wheel_each():

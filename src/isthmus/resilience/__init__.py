@@ -1,6 +1,6 @@
 """What to do about a call that may fail: policies around any call, async or not, App or not.
 
-    pay = Policy(Retry(3, delay=0.1), CircuitBreaker(), Bulkhead(10), Timeout(2))
+pay = Policy(Retry(3, delay=0.1), CircuitBreaker(), Bulkhead(10), Timeout(2))
 """
 
 from isthmus.resilience.adaptive import AdaptiveLimit

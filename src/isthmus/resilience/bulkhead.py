@@ -100,6 +100,15 @@ class Bulkhead:
             woken = self._permits.resize(concurrency)
         self._wake(woken)
 
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name; as it is now, where it adapts."""
+        return {
+            "concurrency": self.concurrency,
+            "queue": self._permits.queue,
+            "wait": self.wait,
+            "adaptive": self.adaptive or False,
+        }
+
     def adopt(self, other: "Bulkhead") -> None:
         """Take the options of `other`, and keep who runs and who waits."""
         self.wait, self.adaptive = other.wait, other.adaptive
@@ -222,9 +231,7 @@ class Bulkhead:
     def _full(self, call: str, why: str, at: Site) -> BulkheadFullError:
         if told := trail.get():
             told.refused(self.kind)
-        tell(
-            at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=None
-        )
+        tell(at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=None)
         return BulkheadFullError(
             f"{at.policy or call}: {self.concurrency} calls are running and {why}, so that "
             f"{call} was not called",

@@ -143,10 +143,8 @@ class Circuit:
     def _timed(self, phase: Phase, now: float, *, slow: bool) -> None:
         if self.rules.slow is None:
             return
-        if not slow:
-            return phase.slow.good(now)
-        phase.slow.bad(now)
-        if self._over(phase.slow, self.rules.slow_rate, now):
+        (phase.slow.bad if slow else phase.slow.good)(now)
+        if slow and self._over(phase.slow, self.rules.slow_rate, now):
             self._open(phase, now)
 
     def _too_many(self, phase: Phase, now: float) -> bool:

@@ -147,7 +147,10 @@ class CircuitBreaker:
     def listen(self, listener: Callable[[State, State], object]) -> Callable[[], None]:
         """Call `listener(was, now)` after each change of state, in the thread that made it;
         return what ends that."""
-        mine: Listener = lambda was, now: listener(was, now)  # noqa: E731 - one of its own
+
+        def mine(was: State, now: State) -> None:
+            listener(was, now)
+
         with self._lock:
             self._listeners = (*self._listeners, mine)
 
@@ -174,6 +177,12 @@ class CircuitBreaker:
                 await clock.wait(changed, POLL if left is None else min(left, DAY))
         finally:
             leave()
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        rules = self._circuit.rules._asdict()
+        del rules["judged"]
+        return rules | {"counts": self.counts, "results": self.results, "name": self.name}
 
     def adopt(self, other: "CircuitBreaker") -> None:
         """Take the options of `other`, and keep the state. Windows of another size begin anew."""
@@ -252,9 +261,7 @@ class CircuitBreaker:
         wait = self.blocked_for(clock=at.clock)
         if told := trail.get():
             told.refused(self.kind)
-        tell(
-            at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=wait
-        )
+        tell(at.signals, CallRejected, policy=at.policy, call=call, by=self.kind, retry_after=wait)
         again = "" if wait is None else f"; it may be tried again in {wait:.3g} s"
         return CircuitOpenError(
             f"{self.name or at.policy or call}: the circuit is {self.state}, so that {call} was "
@@ -274,8 +281,7 @@ class CircuitBreaker:
         if not isinstance(error, Exception) or isinstance(error, NotCalledError):
             return self._step(at, lambda _: circuit.released(phase))
         tells = circuit.failed if self.counts(error) else circuit.succeeded
-        took = (lambda now: now - began) if began else (lambda _: 0.0)
-        self._step(at, lambda now: tells(phase, now, took(now)))
+        self._step(at, lambda now: tells(phase, now, now - began if began else 0.0))
 
     def _step(self, at: Site | None, step: Callable[[float], R]) -> R:
         """Have the circuit do `step`, alone, and tell if that changed its state."""

@@ -97,7 +97,7 @@ def retry_after(thing: object, *, now: float | None = None) -> float | None:
     Read from `retry_after`, else from a Retry-After header of it or of its `response`: seconds,
     or an HTTP date, which is compared with `now`, Unix seconds.
     """
-    told = getattr(thing, "retry_after", None)
+    told: Any = getattr(thing, "retry_after", None)
     if told is None:
         told = _header(thing)
     if told is None or isinstance(told, bool):
@@ -108,7 +108,7 @@ def retry_after(thing: object, *, now: float | None = None) -> float | None:
         return _until(str(told), time.time() if now is None else now)
 
 
-def _header(thing: object) -> object:
+def _header(thing: object) -> Any:
     for bearer in (thing, getattr(thing, "response", None)):
         headers = getattr(bearer, "headers", None)
         if isinstance(headers, Mapping) or hasattr(headers, "get"):

@@ -28,9 +28,7 @@ class NotCalledError(IsthmusError):
 
     retryable: ClassVar[bool] = True
 
-    def __init__(
-        self, message: str, *, policy: str = "", retry_after: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, policy: str = "", retry_after: float | None = None) -> None:
         super().__init__(message)
         self.policy = policy
         """Name of the policy that refused; "" if it has none."""

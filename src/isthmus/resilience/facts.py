@@ -5,7 +5,7 @@ listeners. The logger is `isthmus.resilience`; no line holds an argument or a re
 """
 
 import logging
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from isthmus.signals import Signal, Signals
 
@@ -105,7 +105,7 @@ class LimitChanged(PolicySignal, frozen=True, kw_only=True):
     now: int
 
 
-def tell(hub: Signals, kind: type[PolicySignal], /, **fields: object) -> None:
+def tell(hub: Signals, kind: type[PolicySignal], /, **fields: Any) -> None:
     """Emit a signal of `kind` and log it, as far as anybody wants either."""
     wanted = hub.wanted(kind)
     if not wanted and not log.isEnabledFor(kind.level):

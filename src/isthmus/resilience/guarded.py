@@ -7,8 +7,8 @@ again; nor does a bulkhead count it.
 
 import contextlib
 import inspect
-from collections.abc import Callable
-from functools import update_wrapper
+from collections.abc import AsyncGenerator, Callable, Generator
+from functools import partial, update_wrapper
 from types import TracebackType
 from typing import Any
 
@@ -48,16 +48,16 @@ def _async_generator(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
         except StopAsyncIteration:
             return None, None
 
-    opened = bind(_named(open_, fn), True)  # noqa: FBT003
+    opened = bind(_named(open_, fn), True)
 
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
+    async def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         items, item = await opened(*args, **kwargs)
         if items is None:
             return
         async with contextlib.aclosing(items):
             while True:
                 try:
-                    sent = yield item
+                    sent: Any = yield item
                 except GeneratorExit:
                     raise
                 except BaseException as error:  # noqa: BLE001
@@ -80,24 +80,24 @@ def _generator(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
         except StopIteration as end:
             return None, end.value
 
-    opened = bind(_named(open_, fn), False)  # noqa: FBT003
+    opened = bind(_named(open_, fn), False)
 
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarded(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         items, item = opened(*args, **kwargs)
         if items is None:
             return item
         with contextlib.closing(items):
             while True:
                 try:
-                    sent = yield item
+                    sent: Any = yield item
                 except GeneratorExit:
                     raise
                 except BaseException as error:  # noqa: BLE001
-                    step, value = items.throw, error
+                    step = partial(items.throw, error)
                 else:
-                    step, value = items.send, sent
+                    step = partial(items.send, sent)
                 try:
-                    item = step(value)
+                    item = step()
                 except StopIteration as end:
                     return end.value
 
@@ -109,7 +109,7 @@ def _async_context(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
         manager = fn(*args, **kwargs)
         return manager, await manager.__aenter__()
 
-    entered = bind(_named(enter, fn), True)  # noqa: FBT003
+    entered = bind(_named(enter, fn), True)
     return lambda *args, **kwargs: _AsyncEntering(entered, args, kwargs)
 
 
@@ -118,7 +118,7 @@ def _context(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
         manager = fn(*args, **kwargs)
         return manager, manager.__enter__()
 
-    entered = bind(_named(enter, fn), False)  # noqa: FBT003
+    entered = bind(_named(enter, fn), False)
     return lambda *args, **kwargs: _Entering(entered, args, kwargs)
 
 

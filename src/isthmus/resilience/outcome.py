@@ -42,6 +42,12 @@ class Trail:
         """`part` of the answer is missing, stale or a stand-in."""
         self.degraded.append(part)
 
+    def outcome(self, value: R | None, error: Exception | None = None) -> "Outcome[R]":
+        """Return what a finished call's trail tells."""
+        return Outcome(
+            value, error, self.attempts, tuple(self.waits), self.ended_by, tuple(self.degraded)
+        )
+
 
 trail: ContextVar[Trail | None] = ContextVar("isthmus-trail", default=None)
 """The one in force; None where nobody asked."""
@@ -74,12 +80,3 @@ class Outcome(Generic[R]):
         if self.error is not None:
             raise self.error
         return cast("R", self.value)
-
-    @classmethod
-    def told(cls, told: Trail, *, value: R | None = None, error: Exception | None = None) -> (
-        "Outcome[R]"
-    ):
-        """Return what a finished call's trail tells."""
-        return cls(
-            value, error, told.attempts, tuple(told.waits), told.ended_by, tuple(told.degraded)
-        )

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from types import CoroutineType, FunctionType
-from typing import Any, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, ParamSpec, Self, TypedDict, TypeVar, cast, overload
 
 from isthmus.clock import Clock, MonotonicClock
 from isthmus.errors import ConfigError
@@ -14,9 +14,10 @@ from isthmus.resilience.advice import refuse_what_cannot_work
 from isthmus.resilience.guarded import guard, is_async
 from isthmus.resilience.outcome import Outcome, Trail, trail
 from isthmus.resilience.strategy import AsyncCall, Site, Strategy, SyncCall, name_of
+from isthmus.resilience.timeout import Timeout
 from isthmus.signals import Signals
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "PolicyWords", "for_operation"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +28,18 @@ REMEMBERED = 256
 """Functions whose chains are kept for `policy(fn, ...)`; they are few, as they are no closures."""
 
 _MONOTONIC = MonotonicClock()
+
+
+class PolicyWords(TypedDict, total=False):
+    """What may be said of a Policy, beside its strategies."""
+
+    name: str
+    idempotent: bool
+    as_written: bool
+    clock: Clock
+    draw: Callable[[], float]
+    pause: Callable[[float], None]
+    signals: Signals
 
 
 class Policy:
@@ -146,30 +159,28 @@ class Policy:
         try:
             value = await self._chain(fn)(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
-            return Outcome.told(told, error=error)
+            return told.outcome(None, error)
         finally:
             trail.reset(token)
-        return Outcome.told(told, value=value)
+        return told.outcome(value)
 
-    def outcome_sync(
-        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Outcome[R]:
+    def outcome_sync(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Like `outcome`, for a function that blocks its thread."""
         told = Trail()
         token = trail.set(told)
         try:
             value = self._chain(fn)(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
-            return Outcome.told(told, error=error)
+            return told.outcome(None, error)
         finally:
             trail.reset(token)
-        return Outcome.told(told, value=value)
+        return told.outcome(value)
 
-    def for_(self, *operations: str) -> "Policy":
+    def for_(self, *operations: str) -> Self:
         """Return the same policy, with the same state, for an operation, named from the most to
         the least special, as `for_("POST /charges", "write")`: see `Timeout.for_`."""
         twin = self._twin()
-        twin._strategies = tuple(_for(strategy, operations) for strategy in self._strategies)
+        twin._strategies = for_operation(self._strategies, operations)
         return twin
 
     def _twin(self) -> Self:
@@ -253,9 +264,14 @@ def _no_coroutine(fn: Call) -> SyncCall:
     return call
 
 
-def _for(strategy: Strategy, operations: tuple[str, ...]) -> Strategy:
-    special = getattr(strategy, "for_", None)
-    return strategy if special is None else special(*operations)
+def for_operation(
+    strategies: tuple[Strategy, ...], operations: tuple[str, ...]
+) -> tuple[Strategy, ...]:
+    """Return the strategies, those that make a difference between operations for this one."""
+    return tuple(
+        strategy.for_(*operations) if isinstance(strategy, Timeout | Policy) else strategy
+        for strategy in strategies
+    )
 
 
 def _refuse_unless_strategy(strategy: object) -> None:
@@ -264,6 +280,4 @@ def _refuse_unless_strategy(strategy: object) -> None:
             f"Policy({strategy.__name__}): it is a class; write {strategy.__name__}()"
         )
     if not hasattr(strategy, "around") or not hasattr(strategy, "around_sync"):
-        raise ConfigError(
-            f"Policy({strategy!r}): expected strategies, as Retry(3), Timeout(2)"
-        )
+        raise ConfigError(f"Policy({strategy!r}): expected strategies, as Retry(3), Timeout(2)")

@@ -1,6 +1,6 @@
 """How often a thing is tried, and how long to wait between."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -106,6 +106,10 @@ class Retry:
     def kind(self) -> str:
         """Its name among the strategies."""
         return "retry"
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def spent(self, attempt: int) -> bool:
         """Return whether `attempt`, counted from 1, was the last."""
@@ -245,7 +249,7 @@ class Tries:
         if self._reason:
             return None
         wait = self._wait(failure)
-        self._reason = self._shortage(failure, wait)
+        self._reason = self._shortage(wait)
         if self._reason:
             return None
         self._go_on(failure, wait)
@@ -272,7 +276,7 @@ class Tries:
             return FINAL
         return "" if self._idempotent or not failure.ran else "it is not declared idempotent"
 
-    def _shortage(self, failure: Failure, wait: float) -> str:
+    def _shortage(self, wait: float) -> str:
         """Return of what there is too little for another attempt; "" if there is enough."""
         retry = self._retry
         if retry.spent(self._attempt):

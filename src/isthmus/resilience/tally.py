@@ -74,13 +74,13 @@ class CountTally:
         self._last: deque[bool] = deque(maxlen=window)
         self._bad = 0
 
-    def good(self, now: float) -> None:
+    def good(self, now: float) -> None:  # noqa: ARG002
         self._add(bad=False)
 
-    def bad(self, now: float) -> None:
+    def bad(self, now: float) -> None:  # noqa: ARG002
         self._add(bad=True)
 
-    def counts(self, now: float) -> tuple[int, int]:
+    def counts(self, now: float) -> tuple[int, int]:  # noqa: ARG002
         return self._bad, len(self._last)
 
     def _add(self, *, bad: bool) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -74,17 +74,17 @@ class Timeout:
         said += ["precise=True"] * self.precise
         return f"Timeout({', '.join(said)})"
 
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {name: getattr(self, name) for name in self.__annotations__}
+
     def for_(self, *operations: str) -> "Timeout":
         """Return the timeout of an operation, named from the most to the least special, as
         `for_("POST /charges", "write")`: the first that `of` knows; else this one."""
         for operation in operations:
             if operation in self.of:
-                return Timeout(
-                    self.of[operation],
-                    connect=self.connect,
-                    total=self.total,
-                    precise=self.precise,
-                )
+                special: dict[str, Any] = {"request": self.of[operation], "of": None}
+                return Timeout(**self.options() | special)
         return self
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
@@ -179,7 +179,7 @@ class Timeout:
 
 
 @asynccontextmanager
-async def _alarm(clock: Clock, span: float) -> AsyncIterator[asyncio.Timeout]:
+async def _alarm(clock: Clock, span: float) -> AsyncGenerator[asyncio.Timeout]:
     """Time out by a clock that is not the loop's."""
     async with asyncio.timeout(None) as scope:
         alarm = asyncio.ensure_future(_ring(clock, span, scope))
@@ -216,9 +216,7 @@ def _some(left: float, call: str, at: Site) -> float:
         return left
     if told := trail.get():
         told.refused(Timeout.kind)
-    tell(
-        at.signals, CallRejected, policy=at.policy, call=call, by=Timeout.kind, retry_after=None
-    )
+    tell(at.signals, CallRejected, policy=at.policy, call=call, by=Timeout.kind, retry_after=None)
     raise DeadlinePassedError(
         f"{at.policy or call}: the caller's deadline is over, so that {call} was not called",
         policy=at.policy,

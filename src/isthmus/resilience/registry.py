@@ -1,0 +1,314 @@
+"""Policies by name, whose options are the place's to say: in TOML, or in the environment."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self, Unpack, cast
+from weakref import WeakSet
+
+from isthmus.errors import ConfigError, NotFoundError
+from isthmus.resilience.advice import refuse_what_cannot_work
+from isthmus.resilience.budget import RetryBudget
+from isthmus.resilience.bulkhead import Bulkhead
+from isthmus.resilience.circuit_breaker import CircuitBreaker
+from isthmus.resilience.policy import Policy, PolicyWords, for_operation
+from isthmus.resilience.rate_limit import RateLimit
+from isthmus.resilience.retry import Retry
+from isthmus.resilience.strategy import Strategy
+from isthmus.resilience.timeout import Timeout
+
+__all__ = ["PREFIX", "NamedPolicy", "Policies", "policies"]
+
+PREFIX = "ISTHMUS_RESILIENCE__"
+"""How the environment's names begin: ISTHMUS_RESILIENCE__PAYMENTS__RETRY__ATTEMPTS=4."""
+
+Call = Callable[..., Any]
+
+
+def _total(**options: Any) -> Timeout:
+    return Timeout(**options | {"total": True})
+
+
+def _retry(**options: Any) -> Retry:
+    """Return a Retry, its budget made from what was written."""
+    said = options.get("budget")
+    if isinstance(said, Mapping):
+        options["budget"] = RetryBudget(**cast("Mapping[str, Any]", said))
+    elif isinstance(said, int | float):
+        options["budget"] = RetryBudget(said)
+    return Retry(**options)
+
+
+MAKERS: dict[str, tuple[Callable[..., Strategy], str]] = {
+    "total": (_total, "request"),
+    "retry": (_retry, "attempts"),
+    "circuit_breaker": (CircuitBreaker, "failure_rate"),
+    "rate_limit": (RateLimit, "rate"),
+    "bulkhead": (Bulkhead, "concurrency"),
+    "timeout": (Timeout, "request"),
+}
+"""What may be configured, outermost first: each with its maker, and what a bare value means."""
+
+
+class NamedPolicy(Policy):
+    """A policy of a registry: what it guards follows when its options change."""
+
+    def __init__(self, *strategies: Strategy, **words: Unpack[PolicyWords]) -> None:
+        super().__init__(*strategies, **words)
+        self._version = 0
+        self._operations: tuple[str, ...] = ()
+        self._views: WeakSet[NamedPolicy] = WeakSet([self])
+
+    def become(self, strategies: Iterable[Strategy]) -> None:
+        """Go by other strategies from the next call on. One of a kind that was there keeps its
+        state: a breaker stays open, and who holds a permit holds it.
+
+        Raises:
+            ConfigError: The order cannot work; nothing has changed.
+        """
+        wanted = tuple(strategies)
+        refuse_what_cannot_work(wanted)
+        past = {_key(one): one for one in self._strategies}
+        kept = tuple(_kept(past.get(_key(one)), one) for one in wanted)
+        for view in tuple(self._views):
+            view._take(kept)
+
+    def for_(self, *operations: str) -> Self:
+        twin = super().for_(*operations)
+        twin._operations = operations
+        return twin
+
+    def _take(self, strategies: tuple[Strategy, ...]) -> None:
+        self._strategies = for_operation(strategies, self._operations)
+        self._version += 1
+        self._chains.clear()
+
+    def _twin(self) -> Self:
+        twin = super()._twin()
+        self._views.add(twin)
+        return twin
+
+    def _bound(self, fn: Call, is_async: bool) -> Call:  # noqa: FBT001
+        bind = super()._bound
+        chain, version = bind(fn, is_async), self._version
+
+        def current() -> Call:
+            nonlocal chain, version
+            if version != self._version:
+                version, chain = self._version, bind(fn, is_async)
+            return chain
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            return await current()(*args, **kwargs)
+
+        def guarded_sync(*args: Any, **kwargs: Any) -> Any:
+            return current()(*args, **kwargs)
+
+        return guarded if is_async else guarded_sync
+
+
+class Defined(NamedTuple):
+    """A strategy as code defined it; the object itself may have adopted other options since."""
+
+    strategy: Strategy
+    options: Mapping[str, Any] | None
+
+    @classmethod
+    def by_code(cls, strategy: Strategy) -> Self:
+        known = getattr(strategy, "options", None)
+        return cls(strategy, None if known is None else known())
+
+    def made(self) -> Strategy:
+        """Return one with the options of code."""
+        return self.strategy if self.options is None else type(self.strategy)(**self.options)
+
+
+class Policies:
+    """Named policies, defined in code, in configuration, or in both.
+
+    What code defines is the default; configuration amends it, option by option:
+
+        [resilience.payments]
+        total = 30
+        retry = { attempts = 4, delay = 0.1, budget = 0.2 }
+        circuit_breaker = { failure_rate = 0.5, window = 10 }
+        bulkhead = 10
+        timeout = { request = 2, of = { read = 1 } }
+
+    They apply in this order, outermost first, `rate_limit` before `bulkhead`. A bare value is
+    that of the first option; `false` removes what code defines. `load` may be called again:
+    what is guarded follows, and state is kept.
+    """
+
+    def __init__(self) -> None:
+        self._policies: dict[str, NamedPolicy] = {}
+        self._defined: dict[str, tuple[Defined, ...]] = {}
+
+    def define(self, name: str, /, *strategies: Strategy, **words: Unpack[PolicyWords]) -> Policy:
+        """Say what a policy is as long as no configuration amends it.
+
+        Raises:
+            ConfigError: It was defined before, or cannot work.
+        """
+        if name in self._policies:
+            raise ConfigError(f"the policy {name!r} is defined already; ask for it by get")
+        policy = NamedPolicy(*strategies, **{**words, "name": name})
+        self._policies[name] = policy
+        self._defined[name] = tuple(map(Defined.by_code, policy.strategies))
+        return policy
+
+    def get(self, name: str) -> Policy:
+        """Return the policy of that name; it follows later changes.
+
+        Raises:
+            NotFoundError: It was neither defined nor configured.
+        """
+        if name not in self._policies:
+            known = ", ".join(sorted(self._policies)) or "none"
+            raise NotFoundError(
+                f"no policy {name!r}; there are: {known}. Define it, or load its configuration "
+                "before it is asked for"
+            )
+        return self._policies[name]
+
+    def load(
+        self,
+        options: Mapping[str, Any] | Path | str | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Amend the policies by `options`: a mapping of names, or a TOML file with a table
+        [resilience]; and over them by the environment. What an earlier load said and this one
+        does not, is as it was defined.
+
+        Raises:
+            ConfigError: Something in it cannot be read or used; nothing has changed.
+        """
+        said = _from_file(Path(options)) if isinstance(options, Path | str) else options or {}
+        said = {name: dict(_table(name, table)) for name, table in said.items()}
+        self._overlay(said, os.environ if environ is None else environ)
+        wanted = {
+            name: _amended(name, self._defined.get(name, ()), said.get(name, {}))
+            for name in {**self._policies, **said}
+        }
+        for strategies in wanted.values():
+            refuse_what_cannot_work(strategies)
+        for name, strategies in wanted.items():
+            if name not in self._policies:
+                self._policies[name] = NamedPolicy(name=name)
+            self._policies[name].become(strategies)
+
+    def describe(self) -> str:
+        """Return what all of them do, by name, with their state."""
+        return "\n".join(policy.describe() for _, policy in sorted(self._policies.items()))
+
+    def _overlay(self, said: dict[str, dict[str, Any]], environ: Mapping[str, str]) -> None:
+        """Lay the environment over what else was said."""
+        names = {name.upper().replace("-", "_"): name for name in {**self._policies, **said}}
+        for key in sorted(environ):
+            name, _, option = key.removeprefix(PREFIX).partition("__")
+            if not key.startswith(PREFIX) or not option:
+                continue
+            table = said.setdefault(names.get(name, name.lower()), {})
+            kind, _, inner = option.lower().partition("__")
+            value = _value(environ[key])
+            if inner:
+                former = table.get(kind, {})
+                value = {**_options_of(kind, former), inner: value}
+            table[kind] = value
+
+
+policies = Policies()
+"""Those of this process."""
+
+
+def _amended(
+    name: str, defined: tuple[Defined, ...], table: Mapping[str, Any]
+) -> tuple[Strategy, ...]:
+    """Return what code defined, amended by what configuration says."""
+    if unknown := sorted(set(table) - set(MAKERS)):
+        raise ConfigError(
+            f"resilience.{name}: there is no {unknown[0]!r}; there are {', '.join(MAKERS)}"
+        )
+    strategies: list[Strategy] = []
+    for one in defined:
+        said = table.get(_key(one.strategy))
+        if said is None:
+            strategies.append(one.made())
+        elif said is not False:
+            strategies.append(_made(name, _key(one.strategy), said, one.options or {}))
+    present = {_key(one.strategy) for one in defined}
+    for kind in MAKERS:
+        if table.get(kind, False) is not False and kind not in present:
+            strategies.insert(_place(strategies, kind), _made(name, kind, table[kind], {}))
+    return tuple(strategies)
+
+
+def _made(name: str, kind: str, said: object, defined: Mapping[str, Any]) -> Strategy:
+    try:
+        return MAKERS[kind][0](**{**defined, **_options_of(kind, said)})
+    except ConfigError as error:
+        raise ConfigError(f"resilience.{name}.{kind}: {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"resilience.{name}.{kind} = {said!r}: {error}") from error
+
+
+def _place(strategies: list[Strategy], kind: str) -> int:
+    """Return where a strategy of this kind goes: before the first that belongs further in."""
+    order = list(MAKERS)
+    ranks = [order.index(key) if (key := _key(one)) in order else -1 for one in strategies]
+    inner = (at for at, rank in enumerate(ranks) if rank > order.index(kind))
+    return next(inner, len(strategies))
+
+
+def _options_of(kind: str, said: object) -> dict[str, Any]:
+    if isinstance(said, Mapping):
+        return dict(cast("Mapping[str, Any]", said))
+    if said is True or kind not in MAKERS:
+        return {}
+    return {MAKERS[kind][1]: said}
+
+
+def _key(strategy: Strategy) -> str:
+    """Return how a strategy is called in configuration."""
+    if strategy.kind == "timeout" and getattr(strategy, "total", False):
+        return "total"
+    return strategy.kind.replace(" ", "_")
+
+
+def _kept(past: Strategy | None, wanted: Strategy) -> Strategy:
+    """Return the strategy that is to be, with the state of the one that was."""
+    if past is None or past is wanted:
+        return wanted
+    if repr(past) == repr(wanted) and type(past) is type(wanted):
+        return past
+    adopt = getattr(past, "adopt", None)
+    if adopt is None or type(past) is not type(wanted):
+        return wanted
+    adopt(wanted)
+    return past
+
+
+def _table(name: str, table: object) -> Mapping[str, Any]:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"resilience.{name} = {table!r}: expected a table of strategies")
+    return cast("Mapping[str, Any]", table)
+
+
+def _from_file(path: Path) -> Mapping[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text("utf-8")).get("resilience", {})
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read policies from {path}: {error}") from error
+
+
+def _value(text: str) -> Any:
+    """Return what TOML makes of a text, or the text itself."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,153 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isthmus.errors import ConfigError, NotFoundError
+from isthmus.resilience import Bulkhead, CircuitBreaker, CircuitOpenError, Retry, Timeout
+from isthmus.resilience.registry import Policies
+
+
+async def call(x: int) -> int:
+    return x
+
+
+def kinds(policies: Policies, name: str) -> list[str]:
+    return [repr(one) for one in policies.get(name).strategies]
+
+
+def test_a_policy_is_made_from_a_table_in_an_order_that_works():
+    policies = Policies()
+    policies.load({"payments": {"timeout": 2, "retry": {"attempts": 4}, "total": 9}}, environ={})
+    strategies = policies.get("payments").strategies
+    assert [type(one) for one in strategies] == [Timeout, Retry, Timeout]
+    assert strategies[1] == Retry(4)
+    assert [repr(one) for one in strategies[::2]] == ["Timeout(9, total=True)", "Timeout(2)"]
+
+
+def test_configuration_amends_what_code_defines_option_by_option():
+    policies = Policies()
+    policies.define("payments", Retry(3, delay=7), Bulkhead(4, queue=2), Timeout(2))
+    policies.load(
+        {"payments": {"retry": {"attempts": 5}, "bulkhead": 9, "timeout": False}}, environ={}
+    )
+    strategies = policies.get("payments").strategies
+    assert strategies[0] == Retry(5, delay=7)
+    assert repr(strategies[1:]) == "(Bulkhead(9, queue=2),)"
+
+
+def test_the_environment_has_the_last_word():
+    policies = Policies()
+    policies.define("pay-out", Retry(3))
+    environ = {
+        "ISTHMUS_RESILIENCE__PAY_OUT__RETRY__ATTEMPTS": "6",
+        "ISTHMUS_RESILIENCE__PAY_OUT__TIMEOUT": "2.5",
+        "ISTHMUS_RESILIENCE__MAIL__RETRY": "{ attempts = 2, jitter = 'none' }",
+        "ISTHMUS_RESILIENCE__MAIL__RETRY__JITTER": "equal",
+        "ISTHMUS_ENGINE": "memory:",
+    }
+    policies.load({"pay-out": {"retry": {"attempts": 4, "delay": 2}}}, environ=environ)
+    assert policies.get("pay-out").strategies[0] == Retry(6, delay=2)
+    assert kinds(policies, "pay-out")[1] == "Timeout(2.5)"
+    assert policies.get("mail").strategies == (Retry(2, jitter="equal"),)
+
+
+def test_a_file_has_a_table_of_them(tmp_path: Path):
+    path = tmp_path / "shop.toml"
+    path.write_text("[resilience.payments]\nretry = { attempts = 4, budget = 0.1 }\n")
+    policies = Policies()
+    policies.load(path, environ={})
+    (retry,) = policies.get("payments").strategies
+    assert isinstance(retry, Retry)
+    assert repr(retry.budget) == "RetryBudget(0.1, minimum=3, window=10)"
+    path.write_text("[resilience")
+    with pytest.raises(ConfigError, match=r"cannot read policies from .*shop.toml"):
+        policies.load(path, environ={})
+
+
+async def test_what_is_guarded_follows_and_state_is_kept():
+    policies = Policies()
+    breaker, bulkhead = CircuitBreaker(consecutive=5), Bulkhead(2)
+    policy = policies.define("payments", breaker, bulkhead)
+    gate = asyncio.Event()
+    guarded, idempotent, read = policy(call), policy(idempotent=True)(call), policy.for_("read")
+    runs = asyncio.ensure_future(policy.call(gate.wait))
+    await asyncio.tasks.sleep(0)
+    breaker.isolate()
+
+    policies.load({"payments": {"bulkhead": 7, "circuit_breaker": {"open_for": 1}}}, environ={})
+    assert policies.get("payments") is policy
+    assert policy.strategies == (breaker, bulkhead)
+    assert (breaker.state, bulkhead.running, bulkhead.concurrency) == ("isolated", 1, 7)
+    assert "consecutive=5, open_for=1" in repr(breaker)
+    for one in (guarded, idempotent, read(call)):
+        with pytest.raises(CircuitOpenError):
+            await one(1)
+
+    policies.load(
+        {"payments": {"circuit_breaker": False, "timeout": {"of": {"read": 3}}}}, environ={}
+    )
+    assert await guarded(1) == await idempotent(1) == 1
+    assert repr(read.strategies[-1]) == "Timeout(3)"
+    gate.set()
+    assert await runs
+
+
+async def test_what_is_not_said_any_more_is_as_it_was_defined():
+    policies = Policies()
+    breaker = CircuitBreaker(open_for=3)
+    policies.define("payments", Retry(3), breaker)
+    policies.load({"payments": {"retry": 9, "circuit_breaker": {"open_for": 1}}}, environ={})
+    policies.load({}, environ={})
+    assert policies.get("payments").strategies == (Retry(3), breaker)
+    assert repr(breaker) == "CircuitBreaker(open_for=3.0)"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"payments": {"retri": 3}}, r"resilience.payments: there is no 'retri'; there are total"),
+        ({"payments": {"retry": {"attempts": 0}}}, r"resilience.payments.retry: Retry\(attempts=0"),
+        ({"payments": {"retry": {"tries": 3}}}, r"resilience.payments.retry = .*tries"),
+        ({"payments": {"timeout": "soon"}}, "resilience.payments.timeout = 'soon'"),
+        ({"payments": 3}, "expected a table"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_named_and_changes_nothing(said: Any, told: str):
+    policies = Policies()
+    policies.define("payments", Retry(3))
+    policies.define("mail", Retry(2))
+    with pytest.raises(ConfigError, match=told):
+        policies.load({"mail": {"retry": 7}, **said}, environ={})
+    assert policies.get("mail").strategies == (Retry(2),)
+
+
+def test_an_unknown_name_lists_those_there_are():
+    policies = Policies()
+    policies.define("mail", Retry(2))
+    with pytest.raises(NotFoundError, match=r"no policy 'male'; there are: mail"):
+        policies.get("male")
+    with pytest.raises(ConfigError, match="defined already"):
+        policies.define("mail")
+
+
+def test_they_describe_themselves():
+    policies = Policies()
+    policies.define("mail", Retry(2))
+    policies.define("auth", Timeout(2))
+    assert policies.describe() == "auth\n  1. timeout: Timeout(2)\nmail\n  1. retry: " + repr(
+        Retry(2)
+    )
+
+
+def test_functions_that_block_follow_too():
+    policies = Policies()
+    breaker = CircuitBreaker()
+    guarded = policies.define("mail", breaker)(lambda: 1)
+    breaker.isolate()
+    with pytest.raises(CircuitOpenError):
+        guarded()
+    policies.load({"mail": {"circuit_breaker": False}}, environ={})
+    assert guarded() == 1
