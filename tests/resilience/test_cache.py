@@ -479,6 +479,19 @@ async def test_an_answer_asked_for_before_it_was_forgotten_is_not_kept(
     assert [await before, await after, await guarded("a")] == [1, 2, 2]
 
 
+async def test_other_options_keep_the_answers(clock: ManualClock, supplier: Supplier):
+    cache = Cache(10)
+    guarded = cache.around(supplier.get, site(clock))
+    await guarded("a")
+    await guarded("b")
+    cache.adopt(Cache(60, most=1))
+    assert len(cache) == 1
+    await clock.advance(9)
+    assert await guarded("b") == 3
+    await clock.advance(59)
+    assert await guarded("b") == 3
+
+
 # --- sync -----------------------------------------------------------------------------------
 
 

@@ -232,3 +232,14 @@ def test_a_call_that_blocks_its_thread_is_refused():
 def test_an_option_out_of_range_is_refused(make: Callable[[], Hedge]):
     with pytest.raises(ConfigError, match="expected"):
         make()
+
+
+def test_other_options_keep_what_was_learnt():
+    hedge = Hedge(1, percentile=0.5)
+    assert hedge._latencies is not None
+    for _ in range(20):
+        hedge._latencies.add(3)
+    hedge.adopt(Hedge(2, percentile=0.5, most=2))
+    assert (hedge.waits, hedge.delay, hedge.most) == (3, 2, 2)
+    hedge.adopt(Hedge(2))
+    assert hedge.waits == 2

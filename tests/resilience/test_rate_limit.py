@@ -305,3 +305,16 @@ def test_a_sync_call_cannot_ask_other_processes():
 def test_an_option_out_of_range_is_refused(options: dict[str, Any], said: str):
     with pytest.raises(ConfigError, match=said):
         RateLimit(**options)
+
+
+def test_other_options_keep_what_was_counted():
+    limit = RateLimit(2, 10, key=str)
+    assert [limit.allow("a", now=0), limit.allow("a", now=0)] == [0, 0]
+    limit.adopt(RateLimit(10, 10, keys=1, wait=3))
+    assert (limit.wait, limit.key) == (3, str)
+    assert limit.allow("a", now=0) == pytest.approx(1)
+    limit.allow("b", now=0)
+    assert len(limit._meters) == 1
+    limit.adopt(RateLimit(1, 10, algorithm="sliding window"))
+    assert limit.allow("a", now=0) == 0
+    assert limit.allow("a", now=0) == pytest.approx(10)

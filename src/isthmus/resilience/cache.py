@@ -139,6 +139,13 @@ class Cache:
         self._sync_flights.void(meant)
         self._kept.forget(meant)
 
+    def adopt(self, other: "Cache") -> None:
+        """Take the numbers of `other`, and keep the answers, for as long as they were to be.
+        `key`, `errors` and `name` stay: they belong to the program."""
+        self.ttl, self.stale, self.stale_if_error = other.ttl, other.stale, other.stale_if_error
+        self.negative, self.most, self._spare = other.negative, other.most, other._spare
+        self._kept.resize(other.most)
+
     async def close(self) -> None:
         """End what is being got behind users' backs, in this event loop."""
         await self._flights.end_behind(asyncio.get_running_loop())
@@ -158,7 +165,7 @@ class Cache:
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
         mine, now, name = next(_bindings), at.clock.now, name_of(call)
-        kept, key_of, stale, flights = self._kept, self._key_of, self.stale, self._flights
+        kept, flights = self._kept, self._flights
         here = asyncio.get_running_loop
 
         async def fetch(flight: Flight, slot: Slot, args: Args, kwargs: Kwargs) -> Answer:
@@ -173,13 +180,13 @@ class Cache:
             return self._got(Answer(value, parts), slot, now(), flight)
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
-            slot = mine, key_of(args, kwargs)
+            slot = mine, self._key_of(args, kwargs)
             found = kept.get(slot)
             age = INFINITE if found is None else now() - found.at
             if found is not None and age < found.ttl:
                 return found.answer()
             fly = partial(fetch, slot=slot, args=args, kwargs=kwargs)
-            if found is not None and age < found.ttl + stale and found.error is None:
+            if found is not None and age < found.ttl + self.stale and found.error is None:
                 flights.begin_behind((here(), *slot), fly)
                 return self._give(Answer(found.value, self._why_stale(found, name, at)))
             return self._give(await flights.join((here(), *slot), fly))
@@ -190,7 +197,7 @@ class Cache:
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
         mine, now, name = next(_bindings), at.clock.now, name_of(call)
-        kept, key_of, stale, flights = self._kept, self._key_of, self.stale, self._sync_flights
+        kept, flights = self._kept, self._sync_flights
 
         def fetch(flight: SyncFlight, slot: Slot, args: Args, kwargs: Kwargs) -> Answer:
             found = kept.get(slot)
@@ -207,12 +214,12 @@ class Cache:
             return self._got(Answer(value, parts), slot, now(), flight)
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            slot = mine, key_of(args, kwargs)
+            slot = mine, self._key_of(args, kwargs)
             found = kept.get(slot)
             age = INFINITE if found is None else now() - found.at
             if found is not None and age < found.ttl:
                 return found.answer()
-            usable = found is not None and age < found.ttl + stale and found.error is None
+            usable = found is not None and age < found.ttl + self.stale and found.error is None
             if found is not None and usable and slot in flights:
                 return self._give(Answer(found.value, self._why_stale(found, name, at)))
             fly = partial(fetch, slot=slot, args=args, kwargs=kwargs)

@@ -127,14 +127,23 @@ class Hedge:
         known = self._latencies.known if self._latencies else None
         return self.delay if known is None else known
 
+    def adopt(self, other: "Hedge") -> None:
+        """Take the numbers of `other`, and its budget if it has one; what was learnt of
+        latencies stays, unless another share of them is asked for."""
+        if other.percentile != self.percentile:
+            self._latencies = other._latencies
+        self.delay, self.most, self.percentile = other.delay, other.most, other.percentile
+        self.budget = other.budget or self.budget
+
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
         always = at.idempotent
-        name, now, budget, wait = name_of(call), at.clock.now, self.budget, at.clock.wait
+        name, now, wait = name_of(call), at.clock.now, at.clock.wait
         begin = asyncio.ensure_future
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             if not always and not kwargs.get(KEY):
                 return await call(*args, **kwargs)
+            budget = self.budget
             if budget is not None:
                 budget.called(now())
             stirred, left, began = asyncio.Event(), self.most, now()

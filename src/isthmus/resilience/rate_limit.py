@@ -218,16 +218,28 @@ class RateLimit:
         """Like `allow`, of all processes together, as far as they can be reached."""
         return await self._ask(key, 0.0, outside(self._clock or _MONOTONIC))
 
+    def adopt(self, other: "RateLimit") -> None:
+        """Take the numbers of `other`, and keep what was counted; another algorithm begins anew.
+        `key`, `shared`, `name` and `clock` stay: they belong to the program."""
+        with self._lock:
+            same = self.algorithm == other.algorithm
+            self.rate, self.per, self.burst = other.rate, other.per, other.burst
+            self.algorithm, self.wait, self.keys = other.algorithm, other.wait, other.keys
+            was, self._meters = self._meters, OrderedDict()
+            for key, meter in was.items() if same else ():
+                self._meters[key] = self._meter()
+                self._meters[key].recall(meter.numbers())
+
     # -- the drivers --------------------------------------------------------------------------
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
-        key, most, name = self.key, self.wait, name_of(call)
+        name = name_of(call)
         at, sleep, reserve = self._timed(at), at.clock.sleep, self._reserve
         now, ask, alone = at.clock.now, self._ask, self._reach is None
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
-            whose = None if key is None else key(*args, **kwargs)
-            patience = min(most, remaining(INFINITE)) if most else 0.0
+            whose = None if self.key is None else self.key(*args, **kwargs)
+            patience = min(self.wait, remaining(INFINITE)) if self.wait else 0.0
             wait = reserve(whose, now(), patience) if alone else await ask(whose, patience, at)
             if wait > patience:
                 raise self._refused(name, wait, at)
@@ -243,13 +255,13 @@ class RateLimit:
                 f"RateLimit(shared=..., name={self.name!r}) asks other processes, which "
                 f"{name_of(call)} can't await; make it async, or leave out shared"
             )
-        key, most, name = self.key, self.wait, name_of(call)
+        name = name_of(call)
         at, reserve, pause = self._timed(at), self._reserve, at.pause
         now = at.clock.now
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            whose = None if key is None else key(*args, **kwargs)
-            patience = min(most, remaining(INFINITE)) if most else 0.0
+            whose = None if self.key is None else self.key(*args, **kwargs)
+            patience = min(self.wait, remaining(INFINITE)) if self.wait else 0.0
             wait = reserve(whose, now(), patience)
             if wait > patience:
                 raise self._refused(name, wait, at)
@@ -285,7 +297,7 @@ class RateLimit:
             meter = self._meters.get(key)
             if meter is None:
                 meter = self._meters[key] = self._meter()
-                if len(self._meters) > self.keys:
+                while len(self._meters) > self.keys:
                     self._meters.popitem(last=False)
             else:
                 self._meters.move_to_end(key)

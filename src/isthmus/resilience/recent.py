@@ -38,8 +38,17 @@ class Recent(Generic[V]):
         with self._lock:
             self._kept[key] = value
             self._kept.move_to_end(key)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self._shrink()
+
+    def resize(self, most: int) -> None:
+        """Keep so many from now on."""
+        with self._lock:
+            self._most = most
+            self._shrink()
+
+    def _shrink(self) -> None:
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
 
     def forget(self, meant: Callable[[Any], bool]) -> None:
         """Forget every key that is `meant`."""
