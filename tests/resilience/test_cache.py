@@ -487,6 +487,8 @@ async def test_other_options_keep_the_answers(clock: ManualClock, supplier: Supp
     cache.adopt(Cache(60, most=1))
     assert len(cache) == 1
     await clock.advance(9)
+    assert await guarded("b") == 2
+    await clock.advance(1)
     assert await guarded("b") == 3
     await clock.advance(59)
     assert await guarded("b") == 3
