@@ -643,3 +643,9 @@ def test_a_sync_answer_that_was_forgotten_meanwhile_is_not_kept(clock: ManualClo
 def test_an_option_out_of_range_is_refused(options: dict[str, Any]):
     with pytest.raises(ConfigError, match="expected"):
         Cache(**options)
+
+
+def test_its_options_make_another_like_it():
+    made = Cache(4, stale=1, stale_if_error=2, key=str, most=7, negative=1, name="p")
+    assert Cache(**made.options()).options() == made.options()
+    assert repr(Cache(**made.options())) == repr(made)

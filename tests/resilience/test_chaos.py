@@ -131,10 +131,3 @@ def test_the_environment_switches_it_on_and_that_is_said(monkeypatch: pytest.Mon
 def test_an_option_out_of_range_is_refused(options: dict[str, Any]):
     with pytest.raises(ConfigError, match="expected"):
         Chaos(**options)
-
-
-def test_other_options_leave_it_on_or_off():
-    with Chaos(result=1) as chaos:
-        chaos.adopt(Chaos(result=2, rate=0.6))
-        assert chaos.around_sync(answer, site())() == 2
-    assert chaos.state == "off"

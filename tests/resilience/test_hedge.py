@@ -243,3 +243,9 @@ def test_other_options_keep_what_was_learnt():
     assert (hedge.waits, hedge.delay, hedge.most) == (3, 2, 2)
     hedge.adopt(Hedge(2))
     assert hedge.waits == 2
+
+
+def test_its_options_make_another_like_it():
+    made = Hedge(2, most=3, percentile=0.9, budget=RetryBudget())
+    assert Hedge(**made.options()).options() == made.options()
+    assert repr(Hedge(**made.options())) == repr(made)

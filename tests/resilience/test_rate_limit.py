@@ -318,3 +318,15 @@ def test_other_options_keep_what_was_counted():
     limit.adopt(RateLimit(1, 10, algorithm="sliding window"))
     assert limit.allow("a", now=0) == 0
     assert limit.allow("a", now=0) == pytest.approx(10)
+
+
+def test_its_options_make_another_like_it():
+    made = RateLimit(4, 10, burst=7, key=str, wait=2, keys=5, name="p")
+    assert RateLimit(**made.options()).options() == made.options()
+    assert repr(RateLimit(**made.options())) == repr(made)
+
+
+def test_a_burst_that_was_not_said_follows_the_rate():
+    limit = RateLimit(2)
+    options: dict[str, Any] = limit.options() | {"rate": 50}
+    assert RateLimit(**options).burst == 50

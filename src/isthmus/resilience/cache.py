@@ -104,8 +104,8 @@ class Cache:
         refuse_unless(most >= 1, "Cache", "most", most, "1 or more")
         self.ttl, self.stale = span_of("Cache", "ttl", ttl), span_of("Cache", "stale", stale)
         self.stale_if_error = span_of("Cache", "stale_if_error", stale_if_error)
-        self.negative = self.ttl if negative is None else span_of("Cache", "negative", negative)
-        self.most, self.name = most, name
+        self._negative = None if negative is None else span_of("Cache", "negative", negative)
+        self.most, self.name, self._key, self._errors = most, name, key, errors
         self._keeps = error_test("Cache", "errors", errors)
         self._key_of = key_of("Cache", key)
         self._spare = max(self.stale, self.stale_if_error)
@@ -116,7 +116,28 @@ class Cache:
         said = [f"{self.ttl:g}"]
         said += [f"stale={self.stale:g}"] * bool(self.stale)
         said += [f"stale_if_error={self.stale_if_error:g}"] * bool(self.stale_if_error)
-        return f"Cache({', '.join(said)}, most={self.most})"
+        said += [f"negative={self._negative:g}"] * (self._negative is not None)
+        said += [f"most={self.most}"] * (self.most != 1000)
+        said += [f"name={self.name!r}"] * bool(self.name)
+        return f"Cache({', '.join(said)})"
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {
+            "ttl": self.ttl,
+            "stale": self.stale,
+            "stale_if_error": self.stale_if_error,
+            "key": self._key,
+            "most": self.most,
+            "errors": self._errors,
+            "negative": self._negative,
+            "name": self.name,
+        }
+
+    @property
+    def negative(self) -> float:
+        """Seconds that None, and errors, are kept."""
+        return self.ttl if self._negative is None else self._negative
 
     def __len__(self) -> int:
         """Return how many answers are kept, fresh or not."""
@@ -143,7 +164,7 @@ class Cache:
         """Take the numbers of `other`, and keep the answers, for as long as they were to be.
         `key`, `errors` and `name` stay: they belong to the program."""
         self.ttl, self.stale, self.stale_if_error = other.ttl, other.stale, other.stale_if_error
-        self.negative, self.most, self._spare = other.negative, other.most, other._spare
+        self._negative, self.most, self._spare = other._negative, other.most, other._spare
         self._kept.resize(other.most)
 
     async def close(self) -> None:

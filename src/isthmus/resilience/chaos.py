@@ -98,11 +98,6 @@ class Chaos:
         """Strike no more calls; one that is held up goes on to its end."""
         self._switch(on=False)
 
-    def adopt(self, other: "Chaos") -> None:
-        """Take the options of `other`; it stays on, or off."""
-        self.latency, self.rate, self.name = other.latency, other.rate, other.name
-        self.error, self.result = other.error, other.result
-
     def __enter__(self) -> Self:
         self.on()
         return self

@@ -121,6 +121,15 @@ class Hedge:
         said += [f"budget={self.budget!r}"] * (self.budget is not None)
         return f"Hedge({', '.join(said)})"
 
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {
+            "delay": self.delay,
+            "most": self.most,
+            "percentile": self.percentile,
+            "budget": self.budget,
+        }
+
     @property
     def waits(self) -> float:
         """The seconds it waits now before it begins another call."""

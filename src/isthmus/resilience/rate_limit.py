@@ -129,6 +129,9 @@ def _no_less(now: float, wait: float) -> float:
     return 0.0 if wait <= 0 else math.nextafter(now + wait, INFINITE) - now
 
 
+KEYS = 10_000
+
+
 class RateLimit:
     """Lets `rate` calls through in `per` seconds, and refuses, or holds up, those above.
 
@@ -150,7 +153,7 @@ class RateLimit:
         algorithm: Algorithm = "token bucket",
         key: Key | None = None,
         wait: Span = 0.0,
-        keys: int = 10_000,
+        keys: int = KEYS,
         shared: SharedState | None = None,
         name: str = "",
         clock: Clock | None = None,
@@ -190,21 +193,44 @@ class RateLimit:
             _refuse_unless(burst is None, "burst", burst, "None: a sliding window has no burst")
         if shared is not None:
             _refuse_unless(bool(name), "name", name, "a name, which the processes agree on")
-        self.rate, self.per, self.burst = calls, span, burst or max(1, int(calls))
+        self.rate, self.per, self._burst = calls, span, burst
         self.algorithm, self.key, self.name = algorithm, key, name
         self.wait, self.keys = span_of("RateLimit", "wait", wait), keys
         self._clock = clock or (SystemClock() if shared else None)
+        self._shared = shared
         self._reach = Reach(shared, f"{self.kind} {name}") if shared else None
         self._meters: OrderedDict[Hashable, Meter] = OrderedDict()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         said = [f"{self.rate:g}, {self.per:g}"]
-        said += [f"burst={self.burst}"] * (self.algorithm == "token bucket")
+        said += [f"burst={self._burst}"] * (self._burst is not None)
         said += [f"algorithm={self.algorithm!r}"] * (self.algorithm != "token bucket")
+        said += [f"key={self.key and name_of(self.key)}"] * (self.key is not None)
         said += [f"wait={self.wait:g}"] * bool(self.wait)
+        said += [f"keys={self.keys}"] * (self.keys != KEYS)
         said += [f"name={self.name!r}"] * bool(self.name)
         return f"RateLimit({', '.join(said)})"
+
+    @property
+    def burst(self) -> int:
+        """Calls that may come at once after a time of rest; of the token bucket."""
+        return self._burst or max(1, int(self.rate))
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {
+            "rate": self.rate,
+            "per": self.per,
+            "burst": self._burst,
+            "algorithm": self.algorithm,
+            "key": self.key,
+            "wait": self.wait,
+            "keys": self.keys,
+            "shared": self._shared,
+            "name": self.name,
+            "clock": self._clock,
+        }
 
     # -- without a policy ---------------------------------------------------------------------
 
@@ -223,7 +249,7 @@ class RateLimit:
         `key`, `shared`, `name` and `clock` stay: they belong to the program."""
         with self._lock:
             same = self.algorithm == other.algorithm
-            self.rate, self.per, self.burst = other.rate, other.per, other.burst
+            self.rate, self.per, self._burst = other.rate, other.per, other._burst
             self.algorithm, self.wait, self.keys = other.algorithm, other.wait, other.keys
             was, self._meters = self._meters, OrderedDict()
             for key, meter in was.items() if same else ():
