@@ -26,7 +26,8 @@ Call = Callable[..., Any]
 
 
 def _total(**options: Any) -> Timeout:
-    return Timeout(**options | {"total": True})
+    options["total"] = True
+    return Timeout(**options)
 
 
 def _retry(**options: Any) -> Retry:
