@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from isthmus.resilience.cache import Cache
-from isthmus.resilience.compose import compose, optional
 from isthmus.resilience.degraded import HEADER, degraded_headers, degraded_in, degrading
 from isthmus.resilience.fallback import Fallback, LastKnownGood
 from isthmus.resilience.feature import Feature
+from isthmus.resilience.parts import compose, optional
 from isthmus.resilience.policy import Policy
 
 

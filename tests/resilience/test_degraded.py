@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from isthmus.resilience.degraded import (
     HEADER,
-    degraded,
     degraded_headers,
     degraded_in,
+    degraded_parts,
     degrading,
     note_degraded,
 )
@@ -16,7 +16,7 @@ from isthmus.resilience.outcome import Trail, trail
 
 def test_a_note_that_nobody_asked_for_is_dropped():
     note_degraded("offers", "away")
-    assert degraded() == ()
+    assert degraded_parts() == ()
     assert degraded_headers() == {}
 
 
@@ -24,9 +24,9 @@ def test_whoever_asks_sees_what_is_degraded_and_why():
     with degrading() as parts:
         note_degraded("offers", "away")
         note_degraded("prices")
-        assert degraded() == ("offers", "prices")
+        assert degraded_parts() == ("offers", "prices")
     assert parts == {"offers": "away", "prices": ""}
-    assert degraded() == ()
+    assert degraded_parts() == ()
 
 
 def test_the_first_reason_stands():

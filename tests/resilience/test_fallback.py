@@ -4,7 +4,7 @@ import pytest
 
 from isthmus.clock import ManualClock
 from isthmus.errors import ConfigError
-from isthmus.resilience.degraded import degraded, degrading, note_degraded
+from isthmus.resilience.degraded import degraded_parts, degrading, note_degraded
 from isthmus.resilience.fallback import Fallback, FellBack, LastKnownGood
 from isthmus.resilience.outcome import Trail, trail
 from isthmus.resilience.strategy import Site
@@ -127,7 +127,7 @@ async def test_the_last_good_answer_stands_for_one_that_failed(supplier: Supplie
     supplier.error = OSError("away")
     with degrading():
         assert [await guarded("a"), await guarded("b")] == ["a!", "b!"]
-        assert degraded() == ("stock",)
+        assert degraded_parts() == ("stock",)
 
 
 async def test_what_was_never_known_fails_as_it_does(supplier: Supplier):

@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from isthmus.resilience.adaptive import AdaptiveLimit
     from isthmus.resilience.budget import RetryBudget
     from isthmus.resilience.bulkhead import Bulkhead
+    from isthmus.resilience.cache import Cache, RefreshFailed, StaleServed
+    from isthmus.resilience.chaos import Chaos, ChaosStruck, ChaosSwitched
     from isthmus.resilience.circuit import State
     from isthmus.resilience.circuit_breaker import CircuitBreaker
     from isthmus.resilience.classify import blames, transient, transient_result
+    from isthmus.resilience.degraded import (
+        degraded_headers,
+        degraded_in,
+        degraded_parts,
+        degrading,
+        note_degraded,
+    )
     from isthmus.resilience.errors import (
         BulkheadFullError,
         CircuitOpenError,
@@ -32,10 +41,22 @@ if TYPE_CHECKING:
         RetriesSpent,
         signals,
     )
+    from isthmus.resilience.fallback import Fallback, FellBack, LastKnownGood
+    from isthmus.resilience.feature import Feature, FeatureOffError, FeatureSwitched
+    from isthmus.resilience.hedge import CallHedged, Hedge, HedgeWon
     from isthmus.resilience.outcome import Outcome
+    from isthmus.resilience.parts import PartLeftOut, compose, optional
     from isthmus.resilience.policy import Policy
+    from isthmus.resilience.rate_limit import RateLimit, RateLimitedError
     from isthmus.resilience.registry import Policies, policies
     from isthmus.resilience.retry import Jitter, Retry
+    from isthmus.resilience.shared import (
+        LocalState,
+        SharedState,
+        SharedStateLost,
+        SharedStateRegained,
+        Versioned,
+    )
     from isthmus.resilience.strategy import AsyncCall, Site, Strategy, SyncCall
     from isthmus.resilience.timeout import Timeout
 
@@ -43,9 +64,12 @@ _HOMES = {
     "adaptive": ("AdaptiveLimit",),
     "budget": ("RetryBudget",),
     "bulkhead": ("Bulkhead",),
+    "cache": ("Cache", "RefreshFailed", "StaleServed"),
+    "chaos": ("Chaos", "ChaosStruck", "ChaosSwitched"),
     "circuit": ("State",),
     "circuit_breaker": ("CircuitBreaker",),
     "classify": ("blames", "transient", "transient_result"),
+    "degraded": ("degraded_headers", "degraded_in", "degraded_parts", "degrading", "note_degraded"),
     "errors": (
         "BulkheadFullError",
         "CircuitOpenError",
@@ -63,10 +87,16 @@ _HOMES = {
         "RetriesSpent",
         "signals",
     ),
+    "fallback": ("Fallback", "FellBack", "LastKnownGood"),
+    "feature": ("Feature", "FeatureOffError", "FeatureSwitched"),
+    "hedge": ("CallHedged", "Hedge", "HedgeWon"),
     "outcome": ("Outcome",),
+    "parts": ("PartLeftOut", "compose", "optional"),
     "policy": ("Policy",),
+    "rate_limit": ("RateLimit", "RateLimitedError"),
     "registry": ("Policies", "policies"),
     "retry": ("Jitter", "Retry"),
+    "shared": ("LocalState", "SharedState", "SharedStateLost", "SharedStateRegained", "Versioned"),
     "strategy": ("AsyncCall", "Site", "Strategy", "SyncCall"),
     "timeout": ("Timeout",),
 }
@@ -77,30 +107,60 @@ __all__ = [
     "AsyncCall",
     "Bulkhead",
     "BulkheadFullError",
+    "Cache",
+    "CallHedged",
     "CallRejected",
     "CallRetried",
     "CallTimedOut",
+    "Chaos",
+    "ChaosStruck",
+    "ChaosSwitched",
     "CircuitBreaker",
     "CircuitChanged",
     "CircuitOpenError",
     "DeadlinePassedError",
+    "Fallback",
+    "Feature",
+    "FeatureOffError",
+    "FeatureSwitched",
+    "FellBack",
+    "Hedge",
+    "HedgeWon",
     "Jitter",
+    "LastKnownGood",
     "LimitChanged",
+    "LocalState",
     "NotCalledError",
     "Outcome",
+    "PartLeftOut",
     "Policies",
     "Policy",
     "PolicySignal",
+    "RateLimit",
+    "RateLimitedError",
+    "RefreshFailed",
     "RetriesSpent",
     "RetriesSpentError",
     "Retry",
     "RetryBudget",
+    "SharedState",
+    "SharedStateLost",
+    "SharedStateRegained",
     "Site",
+    "StaleServed",
     "State",
     "Strategy",
     "SyncCall",
     "Timeout",
+    "Versioned",
     "blames",
+    "compose",
+    "degraded_headers",
+    "degraded_in",
+    "degraded_parts",
+    "degrading",
+    "note_degraded",
+    "optional",
     "policies",
     "signals",
     "transient",

@@ -17,9 +17,9 @@ from isthmus.resilience.outcome import trail
 
 __all__ = [
     "HEADER",
-    "degraded",
     "degraded_headers",
     "degraded_in",
+    "degraded_parts",
     "degrading",
     "leave_scopes",
     "note_degraded",
@@ -79,7 +79,7 @@ def leave_scopes() -> None:
     _scopes.set(())
 
 
-def degraded() -> tuple[str, ...]:
+def degraded_parts() -> tuple[str, ...]:
     """Return the parts noted so far in the innermost scope; none if no scope is open."""
     scopes = _scopes.get()
     return tuple(scopes[-1]) if scopes else ()
@@ -87,7 +87,7 @@ def degraded() -> tuple[str, ...]:
 
 def degraded_headers() -> dict[str, str]:
     """Return what the innermost scope holds as a header to answer with; empty if it is whole."""
-    names = [_header_safe(name) for name in degraded()]
+    names = [_header_safe(name) for name in degraded_parts()]
     return {HEADER: ", ".join(names)} if names else {}
 
 

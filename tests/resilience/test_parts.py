@@ -7,9 +7,9 @@ import pytest
 from isthmus.clock import SystemClock
 from isthmus.deadline import deadline
 from isthmus.errors import ConfigError
-from isthmus.resilience.compose import PartLeftOut, compose, optional
 from isthmus.resilience.degraded import degrading, note_degraded
 from isthmus.resilience.facts import signals
+from isthmus.resilience.parts import PartLeftOut, compose, optional
 
 
 @dataclass
