@@ -221,6 +221,10 @@ def test_sync_calls_fall_back_alike(supplier: Supplier):
 def test_a_sync_call_cannot_fall_back_on_an_async_one(supplier: Supplier):
     with pytest.raises(ConfigError, match="make both async, or neither"):
         Fallback(supplier.get).around_sync(supplier.get_sync, site())
+    supplier.error = OSError("away")
+    hidden = Fallback(lambda _: supplier.get("b")).around_sync(supplier.get_sync, site())
+    with pytest.raises(ConfigError, match="make both async, or neither"):
+        hidden("a")
 
 
 @pytest.mark.parametrize(

@@ -144,10 +144,7 @@ class Fallback:
             return self._around_known_sync(self.instead, call, at)
         covers, name = self._covers, name_of(call)
         if inspect.iscoroutinefunction(self.instead):
-            raise ConfigError(
-                f"Fallback({_said(self.instead)}) is async, and {name} is not: it can't await; "
-                "make both async, or neither"
-            )
+            raise self._not_awaited(None, name)
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -156,10 +153,19 @@ class Fallback:
                 if not covers(error):
                     raise
                 given = self._given(error, args, kwargs)
+                if inspect.isawaitable(given):
+                    raise self._not_awaited(given, name) from error
                 self._tell(error, name, at)
                 return given
 
         return guarded
+
+    def _not_awaited(self, given: object, call: str) -> ConfigError:
+        if inspect.iscoroutine(given):
+            given.close()
+        return ConfigError(
+            f"{self!r} is async, and {call} is not: it can't await; make both async, or neither"
+        )
 
     def _given(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not callable(self.instead):

@@ -167,8 +167,8 @@ class RateLimit:
             algorithm: "token bucket" allows bursts and costs two numbers a key; "sliding
                 window" lets no `per` seconds hold more than `rate`, and costs `rate` numbers.
             key: From the call's arguments to whom it is counted for, as
-                `lambda order: order.customer`; each has the whole allowance. Default: none,
-                and all count together.
+                `lambda order: order.customer`; each has the whole allowance. With `shared`, its
+                `str` is part of a name there. Default: none, and all count together.
             wait: Most seconds a call waits for its turn, of those its deadline leaves. One
                 that is cancelled while it waits has used its turn. 0 up; default 0.
             keys: How many keys are remembered, those that came last; one that was forgotten
