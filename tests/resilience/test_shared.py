@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.clock import ManualClock
+from isthmus.connect import connect
+from isthmus.contracts import Put, StoreEngine
 from isthmus.errors import ConfigError, ConflictError
+from isthmus.resilience.feature import Feature
+from isthmus.resilience.rate_limit import RateLimit
 from isthmus.resilience.shared import (
     LocalState,
     Reach,
@@ -124,3 +130,59 @@ async def test_a_name_in_demand_is_out_of_reach_alone():
 def test_numbers_come_back_as_they_were(numbers: list[float]):
     assert numbers_in(numbers_to_bytes(tuple(numbers))) == tuple(numbers)
     assert numbers_in(b"torn") == ()
+
+
+# --- a store of isthmus as shared state -----------------------------------------------------
+
+
+class InStore:
+    """What it takes to make one of a store."""
+
+    def __init__(self, store: StoreEngine) -> None:
+        self.store = store
+
+    async def read(self, name: str) -> Versioned:
+        found = (await self.store.get("resilience", [name])).get(name)
+        return Versioned(found.value, found.version) if found else Versioned(b"", 0)
+
+    async def write(
+        self, name: str, value: bytes, *, if_version: int, ttl: float | None = None
+    ) -> bool:
+        try:
+            await self.store.put("resilience", [Put(name, value, if_version, ttl)])
+        except ConflictError:
+            return False
+        return True
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[list[InStore]]:
+    """The same store, opened as by two processes."""
+    if request.param == "memory":
+        engine = await connect("memory://")
+        engines = [engine, engine]
+    else:
+        engines = [await connect(f"sqlite:///{tmp_path}/shop.db") for _ in range(2)]
+    assert all(engine.store is not None for engine in engines)
+    yield [InStore(engine.store) for engine in engines if engine.store is not None]
+    for engine in engines:
+        await engine.aclose()
+
+
+async def test_no_update_of_two_processes_is_lost_in_a_store(two: list[InStore]):
+    await asyncio.gather(*(update(two[i % 2], "n", more, attempts=100) for i in range(20)))
+    assert (await two[0].read("n")).value == b"20"
+
+
+async def test_two_processes_share_an_allowance_in_a_store(two: list[InStore]):
+    clock = ManualClock()
+    limits = [RateLimit(4, 60, shared=state, name="pay", clock=clock) for state in two]
+    asked = [await limits[i % 2].allow_shared("ann") for i in range(6)]
+    assert [wait == 0 for wait in asked] == [True] * 4 + [False] * 2
+
+
+async def test_two_processes_hear_of_a_feature_in_a_store(two: list[InStore]):
+    ours, theirs = (Feature("offers", shared=state) for state in two)
+    await ours.off_everywhere("why")
+    await theirs.refresh()
+    assert theirs.reason == "why"
