@@ -26,6 +26,8 @@ from isthmus.resilience import (
 from isthmus.resilience.permits import Permits, Waiter
 from isthmus.resilience.wheel import wheel_of
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 class Gate:
     """A call that runs until it is let go, and knows how many run at once."""

@@ -1,5 +1,6 @@
 import asyncio
 import inspect
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -19,6 +20,8 @@ from isthmus.resilience import (
     Retry,
     Timeout,
 )
+
+pytestmark = pytest.mark.usefixtures("way")
 
 AT_ONCE = Retry(3, delay=0)
 
@@ -349,3 +352,13 @@ def test_a_view_that_is_idempotent_is_made_once():
     guard = Policy(Retry())
     assert guard(idempotent=True) is guard.with_(idempotent=True)
     assert guard.with_(idempotent=False) is guard
+
+
+async def test_a_traceback_shows_the_lines_of_its_strategies():
+    async def fails() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError) as raised:
+        await policy()(fails)()
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "await call(*args, **kwargs)" in shown

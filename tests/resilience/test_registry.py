@@ -8,6 +8,8 @@ from isthmus.errors import ConfigError, NotFoundError
 from isthmus.resilience import Bulkhead, CircuitBreaker, CircuitOpenError, Retry, Timeout
 from isthmus.resilience.registry import Policies
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 async def call(x: int) -> int:
     return x

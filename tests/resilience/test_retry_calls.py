@@ -22,6 +22,8 @@ from isthmus.resilience.classify import retry_after, transient_result
 from isthmus.resilience.facts import CallRetried, RetriesSpent
 from isthmus.signals import Signals
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 class Answer:
     def __init__(self, status: int, **headers: str):

@@ -14,6 +14,8 @@ from isthmus.resilience.facts import CallTimedOut
 from isthmus.resilience.wheel import GRAIN, wheel_of
 from isthmus.signals import Signals
 
+pytestmark = pytest.mark.usefixtures("way")
+
 both = pytest.mark.parametrize("precise", [False, True], ids=["wheel", "precise"])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from isthmus.clock import Clock, Span, seconds
@@ -11,6 +12,7 @@ from isthmus.errors import ConfigError
 from isthmus.resilience.adaptive import AdaptiveLimit
 from isthmus.resilience.errors import BulkheadFullError
 from isthmus.resilience.facts import CallRejected, LimitChanged, tell
+from isthmus.resilience.inline import Inline
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.permits import Permits, Waiter
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
@@ -141,6 +143,37 @@ class Bulkhead:
             return result
 
         return guarded
+
+    def inline(self, call: AsyncCall, at: Site) -> Inline | None:
+        """Return the lines of `around`."""
+        if self.adaptive is not None:
+            return None
+        free = self._permits.free
+        return Inline(
+            names={
+                "take_": free.pop,
+                "put_back_": free.append,
+                "permits_": self._permits,
+                "turn_": partial(self._turn, name_of(call), at),
+                "settle_": self._settle,
+                "give_back_": self._give_back,
+            },
+            before="""
+                try:
+                    take_()
+                except IndexError:
+                    await turn_()
+            """,
+            after="""
+                put_back_(None)
+                if permits_.pressed:
+                    settle_()
+            """,
+            failed="""
+                give_back_()
+                raise
+            """,
+        )
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
         permits, clock, name = self._permits, at.clock, name_of(call)

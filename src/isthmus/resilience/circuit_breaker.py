@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from isthmus.clock import Clock, MonotonicClock, Span, seconds
@@ -12,6 +13,7 @@ from isthmus.resilience.circuit import Circuit, Phase, Rules, State
 from isthmus.resilience.classify import blames
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
 from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
+from isthmus.resilience.inline import Inline
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
@@ -193,59 +195,75 @@ class CircuitBreaker:
     # -- the drivers --------------------------------------------------------------------------
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
-        circuit, lock, now = self._circuit, self._lock, at.clock.now
-        name = name_of(call)
+        circuit, now, name = self._circuit, at.clock.now, name_of(call)
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
-            phase = circuit.phase
+            phase, began = circuit.phase, 0.0
             if not phase.plain:
-                phase = self._admit(name, at)
-            began = 0.0 if phase.plain else now()
+                phase, began = self._admit(name, at), now()
             try:
                 result = await call(*args, **kwargs)
             except BaseException as error:
                 self._raised(error, phase, began, at)
                 raise
-            if not phase.plain:
-                self._returned(result, phase, began, at)
-                return result
-            tally, moment = phase.tally, now()
-            if moment < tally.turn_at:
+            moment, tally = now(), phase.tally
+            if phase.plain and moment < tally.turn_at:
                 tally.goods += 1
                 phase.run = 0
-                return result
-            with lock:
-                tally.good(moment)
-                phase.run = 0
+            else:
+                self._returned(result, phase, began, at)
             return result
 
         return guarded
 
+    def inline(self, call: AsyncCall, at: Site) -> Inline:
+        """Return the lines of `around`."""
+        return Inline(
+            names={
+                "circuit_": self._circuit,
+                "now_": at.clock.now,
+                "admit_": partial(self._admit, name_of(call), at),
+                "returned_": self._returned,
+                "raised_": self._raised,
+                "at_": at,
+            },
+            before="""
+                phase_, began_ = circuit_.phase, 0.0
+                if not phase_.plain:
+                    phase_, began_ = admit_(), now_()
+            """,
+            after="""
+                moment_, tally_ = now_(), phase_.tally
+                if phase_.plain and moment_ < tally_.turn_at:
+                    tally_.goods += 1
+                    phase_.run = 0
+                else:
+                    returned_(result, phase_, began_, at_)
+            """,
+            failed="""
+                raised_(error, phase_, began_, at_)
+                raise
+            """,
+        )
+
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
-        circuit, lock, now = self._circuit, self._lock, at.clock.now
-        name = name_of(call)
+        circuit, now, name = self._circuit, at.clock.now, name_of(call)
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            phase = circuit.phase
+            phase, began = circuit.phase, 0.0
             if not phase.plain:
-                phase = self._admit(name, at)
-            began = 0.0 if phase.plain else now()
+                phase, began = self._admit(name, at), now()
             try:
                 result = call(*args, **kwargs)
             except BaseException as error:
                 self._raised(error, phase, began, at)
                 raise
-            if not phase.plain:
-                self._returned(result, phase, began, at)
-                return result
-            tally, moment = phase.tally, now()
-            if moment < tally.turn_at:
+            moment, tally = now(), phase.tally
+            if phase.plain and moment < tally.turn_at:
                 tally.goods += 1
                 phase.run = 0
-                return result
-            with lock:
-                tally.good(moment)
-                phase.run = 0
+            else:
+                self._returned(result, phase, began, at)
             return result
 
         return guarded

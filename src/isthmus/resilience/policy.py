@@ -12,6 +12,7 @@ from isthmus.errors import ConfigError
 from isthmus.resilience import facts
 from isthmus.resilience.advice import refuse_what_cannot_work
 from isthmus.resilience.guarded import guard, is_async
+from isthmus.resilience.inline import Inline, Inlines, inlined
 from isthmus.resilience.outcome import Outcome, Trail, trail
 from isthmus.resilience.strategy import AsyncCall, Site, Strategy, SyncCall, name_of
 from isthmus.resilience.timeout import Timeout
@@ -198,36 +199,52 @@ class Policy:
         """Bind its strategies within another policy: by that one's clock, under its own name."""
         inner = at._replace(policy=self.name or at.policy)
         for strategy in reversed(self._strategies):
-            outer = strategy.around(call, inner)
-            outer.__name__ = name_of(call)
-            call = outer
+            call = named(strategy.around(call, inner), call)
         return call
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
         inner = at._replace(policy=self.name or at.policy)
         for strategy in reversed(self._strategies):
-            outer = strategy.around_sync(call, inner)
-            outer.__name__ = name_of(call)
-            call = outer
+            call = named(strategy.around_sync(call, inner), call)
         return call
 
     # -- binding ------------------------------------------------------------------------------
 
-    def _bound(self, fn: Call, is_async: bool) -> Call:  # noqa: FBT001
-        """Return `fn` within its closures."""
-        if is_async:
-            return self.around(_plain(fn), self._site)
-        return self.around_sync(_no_coroutine(fn), self._site)
+    def _bound(self, fn: Call, is_async: bool, lasts: bool = True) -> Call:  # noqa: FBT001, FBT002
+        """Return `fn` within its strategies; in one coroutine, if that is worth the making."""
+        if not is_async:
+            return self.around_sync(_no_coroutine(fn), self._site)
+        call = _plain(fn)
+        return self._compiled(call) if lasts else self.around(call, self._site)
+
+    def _compiled(self, call: AsyncCall) -> AsyncCall:
+        """Return `call` within as few coroutines as can be."""
+        at, within, lines = self._site, call, list[Inline]()
+        for strategy in reversed(self._strategies):
+            line = strategy.inline(within, at) if isinstance(strategy, Inlines) else None
+            if line is None:
+                call = within = named(strategy.around(inlined(call, lines), at), call)
+                lines = []
+            else:
+                lines = [line, *lines]
+                within = named(strategy.around(within, at), call)
+        return inlined(call, lines)
 
     def _chain(self, fn: Call) -> Call:
         """Return `fn` bound; as it was before, if it is a function of some module."""
         lasts = _lasts(fn)
         found = self._chains.get(fn) if lasts else None
         if found is None:
-            found = self._bound(fn, is_async(fn))
+            found = self._bound(fn, is_async(fn), lasts)
             if lasts and len(self._chains) < REMEMBERED:
                 self._chains[fn] = found
         return found
+
+
+def named(guarded: Call, call: Call) -> Call:
+    """Return `guarded` under the name of what it guards."""
+    guarded.__name__ = name_of(call)
+    return guarded
 
 
 def _lasts(fn: Call) -> bool:

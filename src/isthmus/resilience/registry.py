@@ -89,14 +89,14 @@ class NamedPolicy(Policy):
         self._views.add(twin)
         return twin
 
-    def _bound(self, fn: Call, is_async: bool) -> Call:  # noqa: FBT001
+    def _bound(self, fn: Call, is_async: bool, lasts: bool = True) -> Call:  # noqa: FBT001, FBT002
         bind = super()._bound
-        chain, version = bind(fn, is_async), self._version
+        chain, version = bind(fn, is_async, lasts), self._version
 
         def current() -> Call:
             nonlocal chain, version
             if version != self._version:
-                version, chain = self._version, bind(fn, is_async)
+                version, chain = self._version, bind(fn, is_async, lasts)
             return chain
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from isthmus.resilience.budget import RetryBudget
 from isthmus.resilience.classify import never_ran, retry_after, transient
 from isthmus.resilience.errors import CircuitOpenError, RetriesSpentError
 from isthmus.resilience.facts import CallRetried, RetriesSpent, tell
+from isthmus.resilience.inline import Inline
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
@@ -146,7 +147,7 @@ class Retry:
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
         when, budget, timed, now = self.when, self.budget, self.within is not None, at.clock.now
-        name, sleep = name_of(call), at.clock.sleep
+        again = self._again(call, at)
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             began = now() if timed else 0.0
@@ -161,6 +162,27 @@ class Retry:
                     return result
                 failure = Failure(None, result)
             return await again(failure, began, args, kwargs)
+
+        return guarded
+
+    def inline(self, call: AsyncCall, at: Site) -> Inline | None:
+        """Return the lines of `around`."""
+        if self.when is not None or self.within is not None or self.budget is not None:
+            return None
+        return Inline(
+            names={"again_": self._again(call, at), "failure_": Failure},
+            before="",
+            after="",
+            failed="""
+                if not isinstance(error, Exception):
+                    raise
+                result = await again_(failure_(error, None), 0.0, args, kwargs)
+            """,
+        )
+
+    def _again(self, call: AsyncCall, at: Site) -> AsyncCall:
+        """Return what goes on after the first attempt has failed."""
+        when, name, sleep = self.when, name_of(call), at.clock.sleep
 
         async def again(
             failure: Failure | None, began: float, args: Any, kwargs: dict[str, Any]
@@ -183,7 +205,7 @@ class Retry:
             finally:
                 failure = None  # its traceback holds this frame
 
-        return guarded
+        return again
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
         when, budget, timed, now = self.when, self.budget, self.within is not None, at.clock.now

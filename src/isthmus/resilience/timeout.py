@@ -12,9 +12,10 @@ from isthmus.deadline import in_force
 from isthmus.errors import ConfigError, TimedOutError
 from isthmus.resilience.errors import DeadlinePassedError
 from isthmus.resilience.facts import CallRejected, CallTimedOut, tell
+from isthmus.resilience.inline import Inline
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
-from isthmus.resilience.wheel import PER_SECOND, Wheel, here, notches, wheel_of
+from isthmus.resilience.wheel import GRAIN, PER_SECOND, Wheel, here, notches, wheel_of
 
 __all__ = ["Timeout"]
 
@@ -103,12 +104,12 @@ class Timeout:
             task = task_of(wheel.loop)
             if task is None:
                 wheel, task = _first_of_its_loop(name)
-            now, outer, span, left = wheel.now, in_force.get(), all_of_it, request
+            now, outer = wheel.now, in_force.get()
             moment = now()
-            if outer is None or (left := outer[0] - outer[1]()) >= request:
-                until = (moment + request, now, False)
+            if outer is None or outer[0] - outer[1]() >= request:
+                span, until = all_of_it, (moment + request, now, False)
             else:
-                span, until = notches(_some(left, name, at)), outer
+                span, until = _bounded(name, at, outer), outer
             notch = int(moment * PER_SECOND) + span
             slot = wheel.slots.get(notch)
             if slot is None:
@@ -119,7 +120,7 @@ class Timeout:
                 result = await call(*args, **kwargs)
             except BaseException as error:
                 if slot.pop(key, None) is None and _only_ours(task, before, error):
-                    raise _over(name, min(left, request), at) from error
+                    raise _cut_off(name, request, at, span) from error
                 raise
             finally:
                 in_force.reset(token)
@@ -128,6 +129,55 @@ class Timeout:
             return result
 
         return guarded
+
+    def inline(self, call: AsyncCall, at: Site) -> Inline | None:
+        """Return the lines of `_by_wheel`."""
+        if self.precise or not isinstance(at.clock, SystemClock):
+            return None
+        name = name_of(call)
+        return Inline(
+            names={
+                "here_": here,
+                "task_of_": asyncio.current_task,
+                "first_of_its_loop_": partial(_first_of_its_loop, name),
+                "in_force_": in_force,
+                "request_": self.request,
+                "all_of_it_": notches(self.request),
+                "per_second_": PER_SECOND,
+                "bounded_": partial(_bounded, name, at),
+                "only_ours_": _only_ours,
+                "cut_off_": partial(_cut_off, name, self.request, at),
+            },
+            before="""
+                wheel_ = here_.wheel
+                task_ = task_of_(wheel_.loop)
+                if task_ is None:
+                    wheel_, task_ = first_of_its_loop_()
+                now_, outer_ = wheel_.now, in_force_.get()
+                moment_ = now_()
+                if outer_ is None or outer_[0] - outer_[1]() >= request_:
+                    span_, until_ = all_of_it_, (moment_ + request_, now_, False)
+                else:
+                    span_, until_ = bounded_(outer_), outer_
+                notch_ = int(moment_ * per_second_) + span_
+                slot_ = wheel_.slots.get(notch_)
+                if slot_ is None:
+                    slot_ = wheel_.slot(notch_)
+                key_, before_, token_ = object(), task_.cancelling(), in_force_.set(until_)
+                slot_[key_] = task_
+            """,
+            after="""
+                in_force_.reset(token_)
+                if slot_.pop(key_, None) is None:
+                    task_.uncancel()
+            """,
+            failed="""
+                in_force_.reset(token_)
+                if slot_.pop(key_, None) is None and only_ours_(task_, before_, error):
+                    raise cut_off_(span_) from error
+                raise
+            """,
+        )
 
     def _by_timer(self, call: AsyncCall, at: Site, timer: Callable[[float], _Timer]) -> AsyncCall:
         name, bound = name_of(call), self._bound(call, at)
@@ -221,6 +271,15 @@ def _some(left: float, call: str, at: Site) -> float:
         f"{at.policy or call}: the caller's deadline is over, so that {call} was not called",
         policy=at.policy,
     )
+
+
+def _bounded(call: str, at: Site, deadline: _InForce) -> int:
+    """Return the notches until a deadline."""
+    return notches(_some(deadline[0] - deadline[1](), call, at))
+
+
+def _cut_off(call: str, request: float, at: Site, span: int) -> TimedOutError:
+    return _over(call, min(request, (span - 1) * GRAIN), at)
 
 
 def _over(call: str, span: float, at: Site) -> TimedOutError:

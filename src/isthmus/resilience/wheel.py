@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-__all__ = ["PER_SECOND", "Wheel", "here", "notches", "wheel_of"]
+__all__ = ["GRAIN", "PER_SECOND", "Wheel", "here", "notches", "wheel_of"]
 
 GRAIN = 0.01
 """Seconds from one notch to the next."""
