@@ -12,13 +12,12 @@ from isthmus.deadline import deadline
 from isthmus.errors import ConfigError, UnavailableError
 from isthmus.resilience.errors import NotCalledError
 from isthmus.resilience.facts import CallRejected
-from isthmus.resilience.rate_limit import RateLimit, RateLimitedError, SlidingWindow, TokenBucket
+from isthmus.resilience.rate_limit import RateLimit, RateLimitedError
 from isthmus.resilience.shared import LocalState, SharedStateLost, Versioned
 from isthmus.resilience.strategy import Site
 from isthmus.signals import Signals
 
 gaps = st.lists(st.floats(0, 3), max_size=60)
-patience = st.sampled_from([0.0, 0.5, 10.0])
 
 
 def site(clock: ManualClock, signals: Signals | None = None, paused: Any = None) -> Site:
@@ -30,41 +29,6 @@ async def answer(*args: Any) -> str:
     return "ok"
 
 
-def admitted(meter: Any, gaps: list[float], most: float) -> list[float]:
-    """Return the moments at which calls that came after `gaps` were let through."""
-    now, moments = 1_700_000_000.0, []
-    for gap in gaps:
-        now += gap
-        wait = meter.reserve(now, most)
-        if wait <= most:
-            moments.append(now + wait)
-    return moments
-
-
-# --- the laws -------------------------------------------------------------------------------
-
-
-@given(st.floats(0.1, 50), st.integers(1, 10), gaps, patience)
-def test_a_bucket_never_lets_through_more_than_its_burst_and_rate(
-    rate: float, burst: int, gaps: list[float], most: float
-):
-    moments = admitted(TokenBucket(rate, burst), gaps, most)
-    assert moments == sorted(moments)
-    for i, first in enumerate(moments):
-        for j in range(i, len(moments)):
-            assert j - i + 1 <= burst + rate * (moments[j] - first) + 1e-5
-
-
-@given(st.integers(1, 8), st.floats(0.1, 5), gaps, patience)
-def test_a_window_never_holds_more_than_its_calls(
-    calls: int, per: float, gaps: list[float], most: float
-):
-    moments = admitted(SlidingWindow(calls, per), gaps, most)
-    assert moments == sorted(moments)
-    for first, after in zip(moments, moments[calls:], strict=False):
-        assert after - first >= per - 1e-6
-
-
 @given(st.sampled_from(["token bucket", "sliding window"]), st.integers(1, 20), gaps)
 def test_who_comes_back_when_told_is_let_through(algorithm: Any, rate: int, gaps: list[float]):
     limit, now = RateLimit(rate, 2, algorithm=algorithm), 1_700_000_000.0
@@ -73,36 +37,6 @@ def test_who_comes_back_when_told_is_let_through(algorithm: Any, rate: int, gaps
         if wait := limit.allow(now=now):
             now += wait
             assert limit.allow(now=now) == 0
-
-
-@given(gaps)
-def test_a_bucket_at_rest_is_full_again(gaps: list[float]):
-    bucket = TokenBucket(2, 4)
-    admitted(bucket, gaps, 0)
-    assert admitted(bucket, [10_000.0, 0, 0, 0, 0], 0) == [1_700_010_000.0] * 4
-
-
-@given(st.sampled_from([lambda: TokenBucket(3, 5), lambda: SlidingWindow(3, 2)]), gaps)
-def test_a_meter_that_recalls_anothers_numbers_goes_on_as_the_other(make: Any, gaps: list[float]):
-    meter, twin = make(), make()
-    admitted(meter, gaps, 5)
-    twin.recall(meter.numbers())
-    now = 1_700_000_000.0 + sum(gaps)
-    assert twin.reserve(now, 5) == meter.reserve(now, 5)
-
-
-def test_a_clock_that_is_a_little_behind_gains_nothing_and_waits_for_nothing():
-    for meter in (TokenBucket(1, 2), SlidingWindow(2, 1)):
-        assert meter.reserve(100, 0) == 0
-        assert meter.reserve(95, 0) == 0
-        assert meter.reserve(96, 0) > 0
-
-
-def test_a_clock_that_was_set_back_is_followed():
-    for meter in (TokenBucket(1, 1), SlidingWindow(1, 1)):
-        assert meter.reserve(5000, 0) == 0
-        meter.reserve(100, 0)
-        assert meter.reserve(101.1, 0) == 0
 
 
 # --- per key --------------------------------------------------------------------------------
