@@ -28,7 +28,7 @@ def test_a_bucket_never_lets_through_more_than_its_burst_and_rate(
     assert moments == sorted(moments)
     for i, first in enumerate(moments):
         for j in range(i, len(moments)):
-            assert j - i + 1 <= burst + rate * (moments[j] - first) + 1e-5
+            assert j - i + 1 <= burst + rate * (moments[j] - first) + 1e-4  # moments are rounded up
 
 
 @given(st.integers(1, 8), st.floats(0.1, 5), gaps, patience)
