@@ -4,7 +4,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 
@@ -271,6 +271,49 @@ async def test_policies_within_policies_keep_their_name_and_state():
     with pytest.raises(CircuitOpenError) as refused:
         await outer(module_call, 1)
     assert refused.value.policy == "inner"
+
+
+async def test_types_are_kept():
+    guard = policy()
+    assert_type(await guard(module_call)(1), int)
+    assert_type(await guard(module_call, 1), int)
+    assert_type(guard(module_call_sync, 1), int)
+    assert_type(guard.call(module_call_sync, 1, idempotent=True), int)
+    assert_type(await guard.call(module_call, 1), int)
+    assert_type(await guard.outcome(module_call, 1), Outcome[int])
+    assert_type(guard(idempotent=True), Policy)
+
+
+async def test_two_timeouts_one_for_all_attempts_bound_each_other():
+    async def forever(_: int) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    guard = Policy(Timeout(0.05, total=True), Retry(9, delay=0), Timeout(0.02), idempotent=True)
+    with pytest.raises(TimedOutError, match=r"within 0.05 s"):
+        await guard(forever, 1)
+
+
+def test_a_policy_of_nothing_returns_the_function_itself():
+    assert Policy()(module_call) is module_call
+    assert inspect.unwrap(module_call) is module_call
+
+
+async def test_a_strategy_of_ones_own_is_bound_between_the_others():
+    class Doubles:
+        kind = "doubles"
+
+        def around(self, call: Any, at: Any) -> Any:
+            async def guarded(*args: Any, **kwargs: Any) -> int:
+                return 2 * await call(*args, **kwargs)
+
+            return guarded
+
+        def around_sync(self, call: Any, at: Any) -> Any:
+            return lambda *args, **kwargs: 2 * call(*args, **kwargs)
+
+    guard = Policy(Bulkhead(), Timeout(5), Doubles(), Retry(3, delay=0), Bulkhead())
+    assert await guard(module_call, 4) == 8
+    assert guard(module_call_sync, 4) == 8
 
 
 async def test_a_policy_of_nothing_only_calls():

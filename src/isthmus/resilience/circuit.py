@@ -121,6 +121,13 @@ class Circuit:
         if phase.state == "half-open":
             phase.in_flight -= 1
 
+    def open_until(self, until: float) -> None:
+        """Open, as others found out; isolated, if that is for ever."""
+        if until == float("inf"):
+            self.isolate()
+        else:
+            self._become("open", until=until)
+
     def isolate(self) -> None:
         """Let nothing through until `reset`."""
         self._become("isolated")

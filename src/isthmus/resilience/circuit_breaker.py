@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 from isthmus.clock import Clock, MonotonicClock, Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.resilience.circuit import Circuit, Phase, Rules, State
+from isthmus.resilience.circuit_sharing import CircuitSharing
 from isthmus.resilience.classify import blames
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
 from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
 from isthmus.resilience.inline import Inline
 from isthmus.resilience.outcome import trail
+from isthmus.resilience.shared import SharedState
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 __all__ = ["CircuitBreaker"]
@@ -72,6 +74,8 @@ class CircuitBreaker:
         counts: Callable[[BaseException], bool] = blames,
         results: Callable[[Any], bool] | None = None,
         metrics_only: bool = False,
+        shared: SharedState | None = None,
+        refresh: Span = 1.0,
         name: str = "",
     ) -> None:
         """
@@ -95,6 +99,9 @@ class CircuitBreaker:
             counts: See the attribute.
             results: See the attribute.
             metrics_only: Count and tell, but refuse nothing. Default False.
+            shared: Be open together with all processes that give the same `name`; async only.
+                Each counts, and probes, for itself. Default None.
+            refresh: Seconds after which a call looks what others found out. Above 0; default 1.
             name: See the attribute.
 
         Raises:
@@ -104,6 +111,10 @@ class CircuitBreaker:
         self.name, self.counts, self.results = name, counts, results
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
+        self._shared, self._refresh = shared, refresh
+        self._sharing: CircuitSharing | None = None
+        if shared is not None:
+            self._sharing = _sharing(shared, refresh, name)
         self._circuit = Circuit(
             _checked(
                 Rules(
@@ -184,7 +195,8 @@ class CircuitBreaker:
         """Return what it was made with, by name."""
         rules = self._circuit.rules._asdict()
         del rules["judged"]
-        return rules | {"counts": self.counts, "results": self.results, "name": self.name}
+        said = {"counts": self.counts, "results": self.results, "name": self.name}
+        return {**rules, **said, "shared": self._shared, "refresh": self._refresh}
 
     def adopt(self, other: "CircuitBreaker") -> None:
         """Take the options of `other`, and keep the state. Windows of another size begin anew."""
@@ -195,6 +207,31 @@ class CircuitBreaker:
     # -- the drivers --------------------------------------------------------------------------
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        alone = self._around(call, at)
+        return alone if self._sharing is None else self._together(alone, self._sharing, at)
+
+    def _together(self, alone: AsyncCall, sharing: CircuitSharing, at: Site) -> AsyncCall:
+        circuit = self._circuit
+
+        async def learn() -> None:
+            was = circuit.state
+            await sharing.learn(circuit, at)
+            if circuit.state != was:
+                self._tell(was, circuit.state, at)
+
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            await learn()
+            try:
+                result = await alone(*args, **kwargs)
+            except Exception:
+                await sharing.tell(circuit, at)
+                raise
+            await sharing.tell(circuit, at)
+            return result
+
+        return guarded
+
+    def _around(self, call: AsyncCall, at: Site) -> AsyncCall:
         circuit, now, name = self._circuit, at.clock.now, name_of(call)
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -216,8 +253,10 @@ class CircuitBreaker:
 
         return guarded
 
-    def inline(self, call: AsyncCall, at: Site) -> Inline:
+    def inline(self, call: AsyncCall, at: Site) -> Inline | None:
         """Return the lines of `around`."""
+        if self._sharing is not None:
+            return None
         return Inline(
             names={
                 "circuit_": self._circuit,
@@ -247,6 +286,11 @@ class CircuitBreaker:
         )
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        if self._sharing is not None:
+            raise ConfigError(
+                f"CircuitBreaker(shared=...): the state that processes share is awaited, and "
+                f"{name_of(call)} can't await; make it async, or leave out shared"
+            )
         circuit, now, name = self._circuit, at.clock.now, name_of(call)
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -327,6 +371,14 @@ DEFAULTS: dict[str, object] = {
     "slow": None, "slow_rate": 1.0, "open_for": 5.0, "growth": 1.0, "probes": 1, "successes": 1,
     "metrics_only": False,
 }  # fmt: skip
+
+
+def _sharing(state: SharedState, refresh: Span, name: str) -> CircuitSharing:
+    if not name:
+        raise ConfigError("CircuitBreaker(shared=...): expected a name=, by which it is shared")
+    if not 0 < seconds(refresh) < INFINITE:
+        raise ConfigError(f"CircuitBreaker(refresh={refresh!r}): expected more than 0 seconds")
+    return CircuitSharing(state, name, every=refresh)
 
 
 def _checked(rules: Rules) -> Rules:

@@ -37,7 +37,7 @@ def guard(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
         guarded = (_async_context if made_of_async else _context)(fn, bind)
     else:
         guarded = bind(fn, is_async(fn))
-    return update_wrapper(guarded, fn)
+    return guarded if guarded is fn else update_wrapper(guarded, fn)
 
 
 def _async_generator(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:

@@ -243,7 +243,8 @@ class Policy:
 
 def named(guarded: Call, call: Call) -> Call:
     """Return `guarded` under the name of what it guards."""
-    guarded.__name__ = name_of(call)
+    if isinstance(guarded, FunctionType) and guarded is not call:
+        guarded.__name__ = name_of(call)
     return guarded
 
 
