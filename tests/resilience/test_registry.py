@@ -153,3 +153,16 @@ def test_functions_that_block_follow_too():
         guarded()
     policies.load({"mail": {"circuit_breaker": False}}, environ={})
     assert guarded() == 1
+
+
+async def test_a_bulkhead_that_adapts_keeps_what_it_learnt():
+    policies = Policies()
+    bulkhead = Bulkhead(20, adaptive=True)
+    policies.define("payments", bulkhead, Timeout(2))
+    assert bulkhead.adaptive is not None
+    bulkhead.adaptive.usual = 0.1
+    policies.load({"payments": {"bulkhead": {"queue": 3}}}, environ={})
+    assert bulkhead.adaptive.usual == 0.1
+    assert repr(bulkhead) == "Bulkhead(20, queue=3, adaptive=AdaptiveLimit())"
+    policies.load({"payments": {"bulkhead": {"adaptive": False}}}, environ={})
+    assert bulkhead.adaptive is None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import ConfigError
-from isthmus.resilience import Jitter, Retry
+from isthmus.resilience import Jitter, Retry, transient_result
 
 draws = st.floats(0, 1)
 attempts = st.integers(2, 5000)
@@ -104,3 +104,9 @@ def test_an_option_out_of_range_is_refused_by_name_value_and_range(wrong: Any, t
 def test_a_retry_is_frozen():
     with pytest.raises(AttributeError):
         Retry().attempts = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_retry_shows_what_is_not_as_usual():
+    assert repr(Retry(5)) == "Retry(5)"
+    shown = "Retry(3, delay=0.1, jitter='none', when=transient_result)"
+    assert repr(Retry(delay=0.1, jitter="none", when=transient_result)) == shown

@@ -55,7 +55,19 @@ class AdaptiveLimit:
         self._limit = float(least)
 
     def __repr__(self) -> str:
-        return f"AdaptiveLimit(least={self.least}, most={self.most})"
+        usual = {"least": 1, "most": 200, "tolerance": 1.5, "smoothing": 0.2, "memory": 600}
+        said = (f"{k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v)
+        return f"AdaptiveLimit({', '.join(said)})"
+
+    def anew(self) -> "AdaptiveLimit":
+        """Return one with the same options that has learnt nothing."""
+        return AdaptiveLimit(
+            least=self.least,
+            most=self.most,
+            tolerance=self.tolerance,
+            smoothing=self.smoothing,
+            memory=self.memory,
+        )
 
     def begin(self, limit: int) -> None:
         """Begin with `limit`."""

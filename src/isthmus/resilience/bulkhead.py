@@ -65,11 +65,12 @@ class Bulkhead:
         self.adaptive = AdaptiveLimit() if adaptive is True else adaptive or None
         if self.adaptive:
             self.adaptive.begin(concurrency)
+        self._told = concurrency  # as it adapts, what it was told to begin with
         self._permits = Permits(concurrency, queue)
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        said = [f"{self.concurrency}"]
+        said = [f"{self._told}"]
         said += [f"queue={self._permits.queue}"] * bool(self._permits.queue)
         said += [f"wait={self.wait:g}"] if self.wait else []
         said += [f"adaptive={self.adaptive!r}"] if self.adaptive else []
@@ -100,23 +101,27 @@ class Bulkhead:
             raise ConfigError(f"Bulkhead(concurrency={concurrency!r}): expected 1 or more")
         with self._lock:
             woken = self._permits.resize(concurrency)
+        self._told = concurrency
         self._wake(woken)
 
     def options(self) -> dict[str, Any]:
-        """Return what it was made with, by name; as it is now, where it adapts."""
+        """Return what it was made with, by name."""
         return {
-            "concurrency": self.concurrency,
+            "concurrency": self._told,
             "queue": self._permits.queue,
             "wait": self.wait,
-            "adaptive": self.adaptive or False,
+            "adaptive": self.adaptive.anew() if self.adaptive else False,
         }
 
     def adopt(self, other: "Bulkhead") -> None:
-        """Take the options of `other`, and keep who runs and who waits."""
-        self.wait, self.adaptive = other.wait, other.adaptive
+        """Take the options of `other`, and keep who runs, who waits, and what was learnt if it
+        goes on adapting in the same way."""
+        self.wait = other.wait
         with self._lock:
             self._permits.queue = other._permits.queue
-        self.resize(other.concurrency)
+        if self.adaptive is None or repr(self.adaptive) != repr(other.adaptive):
+            self.adaptive = other.adaptive
+            self.resize(other.concurrency)
 
     # -- the drivers --------------------------------------------------------------------------
 

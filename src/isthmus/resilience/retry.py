@@ -22,7 +22,7 @@ Jitter = Literal["full", "equal", "decorrelated", "none"]
 INFINITE = float("inf")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Retry:
     """Exponential backoff with jitter, so that many who failed together don't return together.
 
@@ -102,6 +102,15 @@ class Retry:
         put(self, "when", when)
         put(self, "budget", budget)
         put(self, "wait_for_circuit", wait_for_circuit)
+
+    def __repr__(self) -> str:
+        usual = (1.0, 2.0, 300.0, "full", None, transient, None, None, False)
+        said = [f"{self.attempts}"]
+        for (name, value), normal in zip(list(self.options().items())[1:], usual, strict=True):
+            if value != normal:
+                shown = name_of(value) if callable(value) else repr(value)
+                said.append(f"{name}={shown}")
+        return f"Retry({', '.join(said)})"
 
     @property
     def kind(self) -> str:
