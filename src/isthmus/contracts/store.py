@@ -147,7 +147,7 @@ class StoreEngine(Protocol):
     async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
         """The entries that exist and have not expired. With `tx`, what it staged
         is not seen, but if it writes, its commit fails if what was seen has
-        changed: what only read was true when it read."""
+        changed: what only read was true when it read. To expire is no change."""
         ...
 
     async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:

@@ -113,8 +113,10 @@ class Session:
                 await self._finish()
         finally:
             watch.cancel()
-            self._tenure.forsake()
             self._docket.abandon()
+            if self.broken is not None:
+                await self._tenure.outlive()
+            self._tenure.forsake()
 
     async def end(self) -> None:
         """Begin nothing more; `run` returns once what was begun is done."""

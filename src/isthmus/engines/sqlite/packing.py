@@ -1,4 +1,4 @@
-"""A message as a row keeps it: its id and body as they are, the rest packed."""
+"""A message as a row keeps it: all of it in one value, as msgpack."""
 
 from collections.abc import Mapping
 
@@ -8,73 +8,26 @@ from isthmus.message import Message
 
 __all__ = ["merge_headers", "pack", "unpack"]
 
+pack = msgspec.msgpack.Encoder().encode
+"""Return all of a message as bytes."""
 
-class _Attributes(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is packed; new attributes go to the end, with a default."""
-
-    key: str
-    type: str
-    source: str
-    subject: str
-    time: float
-    dataschema: str
-    datacontenttype: str
-    priority: int
-    expires_at: float
-    headers: dict[str, str]
+_decode_exactly = msgspec.msgpack.Decoder(Message).decode
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_exactly = msgspec.msgpack.Decoder(_Attributes).decode
-
-
-def _decode(packed: bytes) -> _Attributes:
+def unpack(packed: bytes) -> Message:
     """What a hand has written otherwise than `pack` must not stop whoever receives it."""
     try:
         return _decode_exactly(packed)
     except msgspec.ValidationError:
         values = msgspec.msgpack.decode(packed)
-        headers = {str(name): str(value) for name, value in values[-1].items()}
-        return msgspec.convert([*values[:-1], headers], _Attributes, strict=False)
+        headers = {str(name): str(value) for name, value in values[_HEADERS].items()}
+        values[_HEADERS] = headers
+        return msgspec.convert(values, Message, strict=False)
 
 
-def pack(message: Message) -> bytes:
-    """Return all of `message` but its id and body, as msgpack."""
-    return _encode(
-        (
-            message.key,
-            message.type,
-            message.source,
-            message.subject,
-            message.time,
-            message.dataschema,
-            message.datacontenttype,
-            message.priority,
-            message.expires_at,
-            message.headers,
-        )
-    )
-
-
-def unpack(message_id: str, body: bytes, packed: bytes) -> Message:
-    rest = _decode(packed)
-    return Message(
-        body=body,
-        id=message_id,
-        type=rest.type,
-        source=rest.source,
-        subject=rest.subject,
-        time=rest.time,
-        dataschema=rest.dataschema,
-        datacontenttype=rest.datacontenttype,
-        key=rest.key,
-        priority=rest.priority,
-        expires_at=rest.expires_at,
-        headers=rest.headers,
-    )
+_HEADERS = Message.__struct_fields__.index("headers")
 
 
 def merge_headers(packed: bytes, headers: Mapping[str, str]) -> bytes:
     """Return `packed` with `headers` over the ones it has."""
-    rest = _decode(packed)
-    return _encode(msgspec.structs.replace(rest, headers={**rest.headers, **headers}))
+    return pack(unpack(packed).with_headers(headers))

@@ -51,9 +51,11 @@ class Attempts:
             current.set(unit)
             try:
                 failed = await self._invoke(messages)
-                if failed is None and unit.tx is None and not unit.sealed:
-                    return self._finishing.handled(batch)
-                return await self._complete(batch, unit, failed)
+                if failed is not None or unit.sealed:
+                    return await self._complete(batch, unit, failed)
+                if unit.tx is not None:
+                    return await self._commit(batch, unit)
+                return self._finishing.handled(batch)
             except ConflictError as error:
                 await unit.undo()
                 if self._inbox.refused(error):

@@ -81,9 +81,11 @@ class ScriptTransaction(Statements):
         return result
 
     async def commit(self) -> None:
-        async with self._turn:
-            script = self._open()
-            script.ended = True
+        while self._turn.locked():  # a line that is asked belongs to it
+            async with self._turn:
+                pass
+        script = self._open()
+        script.ended = True
         if script.changes:
             await self._player.commit(script)
         else:
@@ -118,7 +120,8 @@ class _Staged:
     """Awaited, it is None at once."""
 
     def __await__(self) -> Generator[Any, Any, None]:
-        yield from ()
+        ended: Any = iter(())  # a third of what a generator costs
+        return ended
 
 
 _STAGED = _Staged()

@@ -138,10 +138,8 @@ class SqliteReceiver:
         await self.drain()
 
 
-def _delivery(
-    id_: int, token: int, message_id: str, packed: bytes, body: bytes, attempt: int, lapses: int
-) -> Delivery:
-    return Delivery(unpack(message_id, body, packed), f"{_lease(token)}{id_:x}", attempt, lapses)
+def _delivery(id_: int, token: int, packed: bytes, attempt: int, lapses: int) -> Delivery:
+    return Delivery(unpack(packed), f"{_lease(token)}{id_:x}", attempt, lapses)
 
 
 @lru_cache(maxsize=64)
