@@ -28,6 +28,8 @@ CREATE INDEX IF NOT EXISTS isthmus_entry_until ON isthmus_entry (until) WHERE un
 MAX_VALUE = 16 * 1024 * 1024
 BOUND = 10_000
 """Most entries that one `maintain` drops."""
+FEW = 8
+"""Entries that are found sooner than a thread has its turn."""
 
 
 class _Puts(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +64,8 @@ class SqliteStore:
 
     async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
         wanted, now = list(keys), self._database.clock.now()
-        return await self._database.read(lambda at: _get(at, space, wanted, now), tx=tx)
+        few = len(wanted) <= FEW
+        return await self._database.read(lambda at: _get(at, space, wanted, now), tx=tx, few=few)
 
     async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
         for put in puts:

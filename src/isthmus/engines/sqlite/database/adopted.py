@@ -45,7 +45,7 @@ class Borrowed:
         cursor.executemany(sql, list(parameters))
         return cursor
 
-    def wake(self, channel: str) -> None:
+    def wake(self, channel: str, *, ahead: bool = False) -> None:  # noqa: ARG002
         self._woken.add(channel)
 
 

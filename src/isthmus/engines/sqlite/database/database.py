@@ -13,6 +13,7 @@ from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.database.adopted import AdoptedTransaction
 from isthmus.engines.sqlite.database.checkpoints import Checkpoints
 from isthmus.engines.sqlite.database.connection import Connection, OwnConnection, Work, told
+from isthmus.engines.sqlite.database.glance import Glance
 from isthmus.engines.sqlite.database.guest import guest_of
 from isthmus.engines.sqlite.database.job import COMMIT, LOOK, MERGE, STEP, WRITE
 from isthmus.engines.sqlite.database.reader import Reader, Readers
@@ -60,6 +61,7 @@ class Database:
         )
         self._reader = self._reading("reader", address)
         self._fetchers = Readers(lambda name: self._reading(name, address))
+        self._glance = Glance(self._home, lambda: _opened(address, busy_timeout=0, writes=False))
 
     def _reading(self, name: str, address: Address) -> Reader:
         connection = _opened(address, busy_timeout=address.busy_timeout, writes=False)
@@ -105,11 +107,17 @@ class Database:
         self._writer.submit((future, MERGE, work, item, lazy))
         return future
 
-    def read(self, work: Work[T], *, tx: Tx = None) -> Awaitable[T]:
+    async def read(self, work: Work[T], *, tx: Tx = None, few: bool = False) -> T:
         """Do `work`, which only reads, on the last commit. With `tx` it sees what
-        that did by SQL, and must be answered the same when it commits."""
+        that did by SQL, and must be answered the same when it commits. Of `few` rows it
+        is done at once, in the loop."""
         if tx is not None:
-            return self._mine(tx).ask(work, reads=True, ours=True)
+            return await self._mine(tx).ask(work, reads=True, ours=True)
+        if few and not self._closed and (seen := self._glance.look(work)) is not None:
+            return seen[0]
+        return await self._read(work)
+
+    def _read(self, work: Work[T]) -> Awaitable[T]:
         future = self._reader.future()
         self._reader.submit((future, work))
         return future
@@ -225,6 +233,7 @@ class Database:
         self._wakes.wake_all()
         for worker in (self._writer, self._reader, self._fetchers):
             await worker.aclose(self._refusal())
+        self._glance.close()
         self._post.close()
 
     def _refusal(self) -> UnavailableError:

@@ -58,7 +58,7 @@ def store(db: Connection, sends: Sequence[Send]) -> list[None]:
         count = sum(send.size for send in group)
         for sub, ordered, last in db.execute(_NUMBER, (count, topic)).fetchall():
             _store(db, sub, group, first=last - count + 1, ordered=bool(ordered))
-            db.wake(channel_of(sub))
+            db.wake(channel_of(sub), ahead=True)
     return [None] * len(sends)
 
 

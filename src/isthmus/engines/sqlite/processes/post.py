@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 __all__ = ["Post"]
@@ -65,9 +65,9 @@ class Post:
                 letters.update(box.recv(_LARGEST).decode(errors="replace").split("\0"))
         arrived(letters)
 
-    def send(self, channels: Iterable[str]) -> None:
+    def send(self, channels: Collection[str]) -> None:
         """Tell all others; from any thread."""
-        names = self._others()
+        names = self._others() if channels else ()
         if not names:
             return
         letter = "\0".join(channels).encode()
