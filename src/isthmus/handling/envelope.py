@@ -52,7 +52,7 @@ class Envelope(Generic[T]):
         schema = self._member(value)
         now = self._now()
         return Message(
-            body=schema.encode(value),
+            body=schema.encode_member(value),
             id=new_id() if id is None else id,
             type=schema.name,
             source=self._source,

@@ -69,7 +69,7 @@ class Opened(Generic[T]):
     def until(self, delay: Span, at: datetime | None) -> float:
         """Return the seconds from now until `at`, or `delay`."""
         if at is None:
-            return _not_negative(delay) if delay else 0.0
+            return _not_negative(delay)
         if at.tzinfo is None:
             raise ConfigError(f"at={at.isoformat()} has no time zone; use datetime.now(UTC)")
         return max(0.0, at.timestamp() - self.host.clock.now())

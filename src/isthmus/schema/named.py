@@ -92,6 +92,10 @@ class Schema(Generic[T]):
             SchemaError: `value` is of another type, or holds what JSON cannot carry.
         """
         self.member(value)
+        return self.encode_member(value)
+
+    def encode_member(self, value: T) -> bytes:
+        """Like `encode`, of a value whose `member` this schema was found to be."""
         try:
             return self.codec.encode(value)
         except Exception as error:

@@ -38,7 +38,7 @@ class UnionSchema(Schema[Any]):
         raise SchemaError(f"expected {type_name(self.type)}, got {described(value)}")
 
     def encode(self, value: Any) -> bytes:
-        return self.member(value).encode(value)
+        return self.member(value).encode_member(value)
 
     def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> Any:
         label = Label.parse(dataschema)

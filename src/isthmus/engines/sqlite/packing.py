@@ -1,24 +1,32 @@
 """A message as a row keeps it: all of it in one value, as msgpack."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from isthmus.message import Message
 
-__all__ = ["merge_headers", "pack", "unpack"]
+__all__ = ["merge_headers", "pack", "unpack", "unpack_all"]
 
 pack = msgspec.msgpack.Encoder().encode
 """Return all of a message as bytes."""
 
-_decode_exactly = msgspec.msgpack.Decoder(Message).decode
+_decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def unpack_all(packed: Collection[bytes]) -> list[Message]:
+    """Return the messages that `pack` made bytes of."""
+    try:
+        return [_decode(each) for each in packed]
+    except msgspec.ValidationError:
+        return [unpack(each) for each in packed]
 
 
 def unpack(packed: bytes) -> Message:
-    """What a hand has written otherwise than `pack` must not stop whoever receives it."""
     try:
-        return _decode_exactly(packed)
+        return _decode(packed)
     except msgspec.ValidationError:
+        # what a hand has written must not stop whoever receives it
         values = msgspec.msgpack.decode(packed)
         headers = {str(name): str(value) for name, value in values[_HEADERS].items()}
         values[_HEADERS] = headers

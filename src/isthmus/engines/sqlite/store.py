@@ -32,6 +32,10 @@ FEW = 8
 """Entries that are found sooner than a thread has its turn."""
 
 
+Row = tuple[str, str, bytes, float, int]
+"""space, key, value, until, version"""
+
+
 class _Puts(msgspec.Struct, frozen=True, gc=False):
     """What one caller wants put."""
 
@@ -106,17 +110,16 @@ def _put_all(at: Connection, wanted: list[_Puts]) -> Sequence[None]:
     return [None] * len(wanted)
 
 
-def _asks_absence(put: Put) -> bool:
-    return put.if_version == 0 and put.value is not None
-
-
 def _add_all(at: Connection, wanted: Sequence[_Puts], now: float) -> bool:
     """Add all in few statements, or nothing: if one is there already, or if more than
     absence is asked for. It is the way of an inbox."""
-    puts = [(one.space, put) for one in wanted for put in one.puts]
-    if not all(_asks_absence(put) for _, put in puts):
-        return False
-    rows = [(*_row(space, put, now), 1) for space, put in puts]
+    rows: list[Row] = []
+    for one in wanted:
+        for put in one.puts:
+            if put.if_version != 0 or put.value is None:
+                return False
+            until = inf if put.ttl is None else now + put.ttl
+            rows.append((one.space, put.key, put.value, until, 1))
     at.execute("SAVEPOINT adding")
     added = insert(at, _ENTRY, rows, otherwise=_IF_EXPIRED, parameters=(now,)) == len(rows)
     if not added:
@@ -135,11 +138,8 @@ def _put(at: Connection, space: str, put: Put, now: float) -> None:
     if put.value is None:
         at.execute(_DROP, (space, put.key))
     else:
-        at.execute(_SET, (*_row(space, put, now), found[0] + 1))
-
-
-def _row(space: str, put: Put, now: float) -> tuple[str, str, bytes | None, float]:
-    return space, put.key, put.value, inf if put.ttl is None else now + put.ttl
+        until = inf if put.ttl is None else now + put.ttl
+        at.execute(_SET, (space, put.key, put.value, until, found[0] + 1))
 
 
 _VERSION = "SELECT version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"

@@ -45,7 +45,7 @@ class Database:
         self.path, self.clock = address.path, clock
         self.durability: Durability = address.durability
         self.scope = f"sqlite:///{address.path}"
-        self._closed = False
+        self.closed = False
         self._home = Home()
         self._wakes = Wakes()
         self._post = Post(address.path)
@@ -84,9 +84,7 @@ class Database:
         """
         if tx is not None:
             return self._mine(tx).stage(work)
-        future = self._writer.future()
-        self._writer.submit((future, WRITE, work, None, lazy))
-        return future
+        return self._writer.submit(WRITE, work, None, lazy)
 
     def merge(
         self,
@@ -103,9 +101,7 @@ class Database:
         """
         if tx is not None:
             return self._mine(tx).stage_merged(work, item)
-        future = self._writer.future()
-        self._writer.submit((future, MERGE, work, item, lazy))
-        return future
+        return self._writer.submit(MERGE, work, item, lazy)
 
     async def read(self, work: Work[T], *, tx: Tx = None, few: bool = False) -> T:
         """Do `work`, which only reads, on the last commit. With `tx` it sees what
@@ -113,14 +109,12 @@ class Database:
         is done at once, in the loop."""
         if tx is not None:
             return await self._mine(tx).ask(work, reads=True, ours=True)
-        if few and not self._closed and (seen := self._glance.look(work)) is not None:
+        if few and not self.closed and (seen := self._glance.look(work)) is not None:
             return seen[0]
         return await self._read(work)
 
     def _read(self, work: Work[T]) -> Awaitable[T]:
-        future = self._reader.future()
-        self._reader.submit((future, work))
-        return future
+        return self._reader.submit(work)
 
     # --- transactions
 
@@ -140,30 +134,26 @@ class Database:
         tx.then(call)
         return True
 
-    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> asyncio.Future[Answer]:
         if reads and not script.wrote and not script.patient:
             script.reader = reader = script.reader or self._fetchers.pick()
-            future = reader.future()
-            reader.submit((future, partial(script.look, work=work)))
-        else:
-            future = self._writer.future()
-            self._writer.submit((future, STEP, script, work, True))
-        return future
+            return reader.submit(partial(script.look, work=work))
+        return self._writer.submit(STEP, script, work, True)  # noqa: FBT003
 
     def commit(self, script: Script) -> Awaitable[None]:
-        future = self._writer.future()
-        self._writer.submit((future, COMMIT, script, None, False))
-        return future
+        return self._writer.submit(COMMIT, script, None, False)  # noqa: FBT003
 
     def forget(self, script: Script) -> None:
         if script.patient:
             self._writer.kick()
 
     def require_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise self._refusal()
 
     def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
+        if isinstance(tx, ScriptTransaction) and tx.player is self:
+            return tx
         if isinstance(tx, _OURS) and tx.scope == self.scope:
             return tx
         raise ConfigError(
@@ -208,9 +198,7 @@ class Database:
         return self._watch
 
     def _look(self) -> asyncio.Future[Any]:
-        future = self._writer.future()
-        self._writer.submit((future, LOOK, None, None, True))
-        return future
+        return self._writer.submit(LOOK, None, None, True)  # noqa: FBT003
 
     def _woken(self, channels: Iterable[str]) -> None:
         for channel in channels:
@@ -226,9 +214,9 @@ class Database:
     # --- the end
 
     async def aclose(self) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._watch.close()
         self._wakes.wake_all()
         for worker in (self._writer, self._reader, self._fetchers):

@@ -30,9 +30,14 @@ class Statements:
         require_plain(sql)
         _require_names(places)
         path = self._path  # a Work that held `self` would make a circle with its script
-        return await self.ask(
-            lambda at: _run(at, sql, parameters, path).rowcount, reads=False, ours=_OURS in sql
-        )
+
+        def work(at: Connection) -> int:
+            try:
+                return at.execute(sql, parameters).rowcount
+            except _REFUSALS as error:
+                raise refused(error, sql, path) from error
+
+        return await self.ask(work, reads=False, ours=_OURS in sql)
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
         require_plain(sql)
@@ -47,11 +52,14 @@ class Statements:
         require_plain(sql)
         _require_names(places)
         path = self._path
-        names, rows = await self.ask(
-            lambda at: _table(_run(at, sql, parameters, path)),
-            reads=only_reads(sql),
-            ours=_OURS in sql,
-        )
+
+        def work(at: Connection) -> tuple[tuple[str, ...], list[Any]]:
+            try:
+                return _table(at.execute(sql, parameters))
+            except _REFUSALS as error:
+                raise refused(error, sql, path) from error
+
+        names, rows = await self.ask(work, reads=only_reads(sql), ours=_OURS in sql)
         return list(map(row_of(names)._make, rows))
 
 
@@ -60,13 +68,6 @@ def _require_names(places: Sequence[object]) -> None:
         raise ConfigError(
             'parameters are :name, given as keywords: execute("... WHERE id = :id", id=...)'
         )
-
-
-def _run(at: Connection, sql: str, parameters: Mapping[str, Any], path: Path) -> sqlite3.Cursor:
-    try:
-        return at.execute(sql, parameters)
-    except _REFUSALS as error:
-        raise refused(error, sql, path) from error
 
 
 def _run_many(

@@ -24,10 +24,13 @@ class Player(Protocol):
     @property
     def scope(self) -> str: ...
 
+    @property
+    def closed(self) -> bool: ...
+
     def require_open(self) -> None:
         """Raises: UnavailableError: It was closed."""
 
-    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> asyncio.Future[Answer]:
         """Play what was answered, and one line more; leave no trace."""
         ...
 
@@ -47,7 +50,12 @@ class ScriptTransaction(Statements):
         self._player = player
         self._script = Script(patient=patient)
         self._then: list[Callable[[], None]] = []
-        self._turn = asyncio.Lock()  # a line at a time, whoever asks
+        self._asking: asyncio.Future[Answer] | None = None  # a line at a time, whoever asks
+
+    @property
+    def player(self) -> Player:
+        """Whose it is."""
+        return self._player
 
     @property
     def scope(self) -> str:
@@ -69,21 +77,25 @@ class ScriptTransaction(Statements):
 
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
         """Answer `work` now, and again, alike, when this commits."""
-        async with self._turn:
-            script = self._open()
-            told = await self._player.ask(script, work, reads=reads)
+        if self._asking is not None:
+            await self._turn()
+        script = self._open()
+        self._asking = asking = self._player.ask(script, work, reads=reads)
+        try:
+            told = await asking
             script.lines.append((work, told))
             script.wrote = script.wrote or not reads
             script.sees_ours = script.sees_ours or ours
+        finally:
+            self._asking = None
         result, refusal = told
         if refusal is not None:
             raise StatementError(refusal) from refusal.cause
         return result
 
     async def commit(self) -> None:
-        while self._turn.locked():  # a line that is asked belongs to it
-            async with self._turn:
-                pass
+        if self._asking is not None:
+            await self._turn()  # a line that is asked belongs to it
         script = self._open()
         script.ended = True
         if script.changes:
@@ -97,11 +109,19 @@ class ScriptTransaction(Statements):
         self._script.ended = True
         self._player.forget(self._script)
 
+    async def _turn(self) -> None:
+        """Return once no line is asked."""
+        while self._asking is not None:
+            await asyncio.wait((self._asking,))
+            await asyncio.sleep(0)  # who asked it has the answer first
+
     def _open(self) -> Script:
-        if self._script.ended:
+        script = self._script
+        if script.ended:
             raise ConfigError("the transaction has ended; a task outlived its handler?")
-        self._player.require_open()
-        return self._script
+        if self._player.closed:
+            self._player.require_open()
+        return script
 
     async def __aenter__(self) -> Self:
         return self

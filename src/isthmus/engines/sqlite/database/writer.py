@@ -154,7 +154,8 @@ class Writer(Worker[Job]):
             return self._savepoints.isolated(script.replay)
         try:
             script.replay(self._connection)
-            self._savepoints.require_transaction()
+            if not self._connection.in_transaction:
+                self._savepoints.require_transaction()
         except Exception as error:
             raise _ChangedError from error
         return None, None

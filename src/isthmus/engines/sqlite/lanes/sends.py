@@ -55,7 +55,7 @@ def store(db: Connection, sends: Sequence[Send]) -> list[None]:
     for send in sends:
         topics.setdefault(send.topic, []).append(send)
     for topic, group in topics.items():
-        count = sum(send.size for send in group)
+        count = sum([send.size for send in group])
         for sub, ordered, last in db.execute(_NUMBER, (count, topic)).fetchall():
             _store(db, sub, group, first=last - count + 1, ordered=bool(ordered))
             db.wake(channel_of(sub), ahead=True)
@@ -72,7 +72,7 @@ def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, order
     ranges: dict[int, list[_Part]] = defaultdict(list)
     singles: dict[int, list[_Part]] = defaultdict(list)
     for send in sends:
-        ready_at = ready_after(send.delay, at)
+        ready_at = ready_after(send.delay, at) if send.delay else 0.0
         for priority, rows in send.rows.items():
             part = first, ready_at, rows
             if ordered:

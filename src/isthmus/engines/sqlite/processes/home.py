@@ -24,15 +24,15 @@ class Home:
 
     def future(self) -> asyncio.Future[Any]:
         """Raises: ConfigError: It was asked for in another loop."""
-        return self.require().create_future()
-
-    def require(self) -> asyncio.AbstractEventLoop:
-        """Raises: ConfigError: It was asked for in another loop."""
         loop = self._loop
         # a thread runs one loop at a time; get_running_loop() asks the kernel (Python 3.11)
         if loop is None or get_ident() != self._thread or not loop.is_running():
             loop = self._bind(asyncio.get_running_loop())
-        return loop
+        return loop.create_future()
+
+    def require(self) -> None:
+        """Raises: ConfigError: This is another loop."""
+        self._bind(asyncio.get_running_loop())
 
     def leave(self) -> None:
         """This is a forked child, where no thread of ours runs."""

@@ -17,7 +17,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Record, Versions, partition_of
 from isthmus.engines.sqlite.database.connection import Connection
 from isthmus.engines.sqlite.database.rows import insert
-from isthmus.engines.sqlite.packing import pack, unpack
+from isthmus.engines.sqlite.packing import pack, unpack_all
 from isthmus.errors import ConflictError
 from isthmus.message import Message
 
@@ -32,7 +32,7 @@ __all__ = [
     "history",
     "page",
     "part_of",
-    "record_of",
+    "records_of",
 ]
 
 OFFSETS = 40
@@ -212,10 +212,13 @@ def history(db: Connection, part: int, key: str, *, after: int, limit: int) -> l
     return db.execute(_HISTORY, (part, key, after, limit)).fetchall()
 
 
-def record_of(row: Row, number: int) -> Record:
-    """Return the record of partition `number` that lies in this row."""
-    id_, at, version, packed = row
-    return Record(unpack(packed), number, id_ & _LAST, at, version)
+def records_of(rows: Sequence[Row], number: int) -> list[Record]:
+    """Return the records of partition `number` that lie in these rows."""
+    messages = unpack_all([packed for _, _, _, packed in rows])
+    return [
+        Record(message, number, id_ & _LAST, at, version)
+        for message, (id_, at, version, _) in zip(messages, rows, strict=True)
+    ]
 
 
 def first_since(db: Connection, part: int, tail: int, moment: float) -> int:
