@@ -37,7 +37,7 @@ async def _isthmus(folder: Path) -> Measures:
     @queue.handler(concurrency=CONCURRENT)
     async def handle(order: Order, tx: Transaction) -> None:
         nonlocal handled
-        await tx.execute(
+        await tx.defer(
             "INSERT INTO sold VALUES (:id, :sku, :total)",
             id=order.id,
             sku=order.sku,

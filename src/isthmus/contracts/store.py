@@ -79,6 +79,12 @@ class Transaction(Protocol):
         """Run one statement for each of `rows`; return the rows they changed."""
         ...
 
+    async def defer(self, sql: str, /, **parameters: Any) -> None:
+        """Run one statement with the commit, or before the next that is answered:
+        a round trip less, for rows that nobody asks back. What `execute` would
+        raise is raised there, and then nothing of the transaction is kept."""
+        ...
+
     async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
         """Run one statement; return its rows as named tuples, maybe none."""
         ...

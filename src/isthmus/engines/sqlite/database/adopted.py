@@ -73,6 +73,9 @@ class AdoptedTransaction(Statements):
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:  # noqa: ARG002
         return await self._do(work)
 
+    async def put_off(self, work: Work[Any], *, ours: bool) -> None:  # noqa: ARG002
+        await self._do(work)
+
     async def _do(self, work: Work[T]) -> T:
         if self._ended:
             raise ConfigError("the transaction has ended; a task outlived its handler?")

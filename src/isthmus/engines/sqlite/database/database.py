@@ -138,10 +138,10 @@ class Database:
         if reads and not script.wrote and not script.patient:
             script.reader = reader = script.reader or self._fetchers.pick()
             return reader.submit(partial(script.look, work=work))
-        return self._writer.submit(STEP, script, work, True)  # noqa: FBT003
+        return self._writer.submit(STEP, script, work, True)
 
     def commit(self, script: Script) -> Awaitable[None]:
-        return self._writer.submit(COMMIT, script, None, False)  # noqa: FBT003
+        return self._writer.submit(COMMIT, script, None, False)
 
     def forget(self, script: Script) -> None:
         if script.patient:
@@ -198,7 +198,7 @@ class Database:
         return self._watch
 
     def _look(self) -> asyncio.Future[Any]:
-        return self._writer.submit(LOOK, None, None, True)  # noqa: FBT003
+        return self._writer.submit(LOOK, None, None, True)
 
     def _woken(self, channels: Iterable[str]) -> None:
         for channel in channels:

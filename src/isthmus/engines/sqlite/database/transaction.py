@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 from isthmus.contracts import Transaction
 from isthmus.engines.sqlite.database.connection import Work
-from isthmus.engines.sqlite.database.script import Answer, MergedWork, Script
+from isthmus.engines.sqlite.database.script import DEFERRED, Answer, MergedWork, Script
 from isthmus.engines.sqlite.database.statements import Statements
 from isthmus.errors import ConfigError, StatementError
 
@@ -92,6 +92,14 @@ class ScriptTransaction(Statements):
         if refusal is not None:
             raise StatementError(refusal) from refusal.cause
         return result
+
+    async def put_off(self, work: Work[Any], *, ours: bool) -> None:
+        if self._asking is not None:
+            await self._turn()
+        script = self._open()
+        script.lines.append((work, DEFERRED))
+        script.wrote = True
+        script.sees_ours = script.sees_ours or ours
 
     async def commit(self) -> None:
         if self._asking is not None:
