@@ -13,7 +13,7 @@ from bench.ours import Durability, app_in, run, running, send_all
 from bench.peers import PEERS, Synchronous, contender
 
 SENDERS, CLAIMED = 256, 512
-MANY = 20_000
+MANY = 50_000
 
 
 def isthmus(
@@ -96,7 +96,7 @@ def figures(results: Results) -> Sequence[Figure]:
 BENCHMARK = Benchmark(
     name="roundtrip",
     title=(
-        "20,000 orders by 256 senders, then handled and settled, inbox included; peers have one "
+        "50,000 orders by 256 senders, then handled and settled, inbox included; peers have one "
         "caller and 1,500 (full: 400) orders; equal durability"
     ),
     contenders={

@@ -73,7 +73,8 @@ class SqliteStore:
 
     async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
         for put in puts:
-            _require_fitting(space, put)
+            if put.value is not None and len(put.value) > MAX_VALUE:
+                raise _too_large(space, put.key, len(put.value))
         if puts:
             wanted = _Puts(space, list(puts), self._database.clock)
             await self._database.merge(_put_all, wanted, tx=tx)
@@ -176,12 +177,11 @@ DELETE FROM isthmus_entry WHERE (space, key) IN (
 """
 
 
-def _require_fitting(space: str, put: Put) -> None:
-    if put.value is not None and len(put.value) > MAX_VALUE:
-        raise ConfigError(
-            f"the value of {space}/{put.key} has {len(put.value)} bytes, at most {MAX_VALUE} fit; "
-            "store it elsewhere and keep a reference to it"
-        )
+def _too_large(space: str, key: str, size: int) -> ConfigError:
+    return ConfigError(
+        f"the value of {space}/{key} has {size} bytes, at most {MAX_VALUE} fit; "
+        "store it elsewhere and keep a reference to it"
+    )
 
 
 _: type[StoreEngine] = SqliteStore

@@ -100,7 +100,8 @@ class Database:
         which nothing may have been written. If it raises, each is done alone.
         """
         if tx is not None:
-            return self._mine(tx).stage_merged(work, item)
+            ours = tx if isinstance(tx, ScriptTransaction) and tx.player is self else self._mine(tx)
+            return ours.stage_merged(work, item)
         return self._writer.submit(MERGE, work, item, lazy)
 
     async def read(self, work: Work[T], *, tx: Tx = None, few: bool = False) -> T:
@@ -152,8 +153,6 @@ class Database:
             raise self._refusal()
 
     def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
-        if isinstance(tx, ScriptTransaction) and tx.player is self:
-            return tx
         if isinstance(tx, _OURS) and tx.scope == self.scope:
             return tx
         raise ConfigError(

@@ -47,19 +47,15 @@ class ScriptTransaction(Statements):
 
     def __init__(self, player: Player, *, patient: bool) -> None:
         super().__init__(player.path)
-        self._player = player
+        self.player = player
+        """Whose it is."""
         self._script = Script(patient=patient)
         self._then: list[Callable[[], None]] = []
         self._asking: asyncio.Future[Answer] | None = None  # a line at a time, whoever asks
 
     @property
-    def player(self) -> Player:
-        """Whose it is."""
-        return self._player
-
-    @property
     def scope(self) -> str:
-        return self._player.scope
+        return self.player.scope
 
     def stage(self, work: Work[Any]) -> Awaitable[Any]:
         """Do `work` when this commits."""
@@ -67,7 +63,10 @@ class ScriptTransaction(Statements):
 
     def stage_merged(self, work: MergedWork, item: Any) -> Awaitable[Any]:
         """Do `item`, together with others', when this commits."""
-        self._open().staged.append((work, item))
+        script = self._script
+        if script.ended or self.player.closed:
+            self._open()  # which says so
+        script.staged.append((work, item))
         return _STAGED
 
     def then(self, call: Callable[[], None]) -> None:
@@ -80,7 +79,7 @@ class ScriptTransaction(Statements):
         if self._asking is not None:
             await self._turn()
         script = self._open()
-        self._asking = asking = self._player.ask(script, work, reads=reads)
+        self._asking = asking = self.player.ask(script, work, reads=reads)
         try:
             told = await asking
             script.lines.append((work, told))
@@ -107,15 +106,15 @@ class ScriptTransaction(Statements):
         script = self._open()
         script.ended = True
         if script.changes:
-            await self._player.commit(script)
+            await self.player.commit(script)
         else:
-            self._player.forget(script)
+            self.player.forget(script)
         for call in self._then:
             call()
 
     async def rollback(self) -> None:
         self._script.ended = True
-        self._player.forget(self._script)
+        self.player.forget(self._script)
 
     async def _turn(self) -> None:
         """Return once no line is asked."""
@@ -127,8 +126,8 @@ class ScriptTransaction(Statements):
         script = self._script
         if script.ended:
             raise ConfigError("the transaction has ended; a task outlived its handler?")
-        if self._player.closed:
-            self._player.require_open()
+        if self.player.closed:
+            self.player.require_open()
         return script
 
     async def __aenter__(self) -> Self:
