@@ -21,7 +21,7 @@ The rule for whoever holds one (a handler, mostly):
    Held over a second, a signal tells you so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -156,13 +156,14 @@ class StoreEngine(Protocol):
         changed: what only read was true when it read. To expire is no change."""
         ...
 
-    async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
+    def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> Awaitable[None]:
         """Apply all, in turn, or none.
 
         Raises:
             ConfigError: A value is larger than `max_value`.
             ConflictError: A version differs; `.subject` is "space/key".
         """
+        ...
 
     async def scan(
         self, space: str, *, after: str = "", limit: int = 1000

@@ -1,6 +1,6 @@
 """Transactions, and entries in one table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from math import inf
 
 import msgspec
@@ -9,6 +9,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Entry, Put, StoreCapabilities, StoreEngine, Transaction, Tx
 from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.engines.sqlite.database.rows import find, insert
+from isthmus.engines.sqlite.database.transaction import DONE
 from isthmus.errors import ConfigError, ConflictError
 
 __all__ = ["TABLES", "SqliteStore"]
@@ -71,13 +72,14 @@ class SqliteStore:
         few = len(wanted) <= FEW
         return await self._database.read(lambda at: _get(at, space, wanted, now), tx=tx, few=few)
 
-    async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
+    def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> Awaitable[None]:
         for put in puts:
             if put.value is not None and len(put.value) > MAX_VALUE:
                 raise _too_large(space, put.key, len(put.value))
-        if puts:
-            wanted = _Puts(space, list(puts), self._database.clock)
-            await self._database.merge(_put_all, wanted, tx=tx)
+        if not puts:
+            return DONE
+        wanted = _Puts(space, list(puts), self._database.clock)
+        return self._database.merge(_put_all, wanted, tx=tx)
 
     async def scan(
         self, space: str, *, after: str = "", limit: int = 1000

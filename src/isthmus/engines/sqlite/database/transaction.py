@@ -12,7 +12,7 @@ from isthmus.engines.sqlite.database.script import DEFERRED, Answer, MergedWork,
 from isthmus.engines.sqlite.database.statements import Statements
 from isthmus.errors import ConfigError, StatementError
 
-__all__ = ["Player", "ScriptTransaction"]
+__all__ = ["DONE", "Player", "ScriptTransaction"]
 
 
 class Player(Protocol):
@@ -67,7 +67,7 @@ class ScriptTransaction(Statements):
         if script.ended or self.player.closed:
             self._open()  # which says so
         script.staged.append((work, item))
-        return _STAGED
+        return DONE
 
     def then(self, call: Callable[[], None]) -> None:
         """Call once this has committed."""
@@ -143,7 +143,7 @@ class ScriptTransaction(Statements):
             await (self.commit() if kind is None else self.rollback())
 
 
-class _Staged:
+class _Done:
     """Awaited, it is None at once."""
 
     def __await__(self) -> Generator[Any, Any, None]:
@@ -151,6 +151,6 @@ class _Staged:
         return ended
 
 
-_STAGED = _Staged()
+DONE = _Done()
 
 _: type[Transaction] = ScriptTransaction

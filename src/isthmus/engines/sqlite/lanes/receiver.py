@@ -1,10 +1,12 @@
 """One taker of one subscription."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from isthmus.contracts import Delivery, Outcome, Receiver, Tx
 from isthmus.engines.sqlite.database.database import Database
+from isthmus.engines.sqlite.database.transaction import DONE
 from isthmus.engines.sqlite.lanes.claims import Claim, Claimed, Row
 from isthmus.engines.sqlite.lanes.held import Held
 from isthmus.engines.sqlite.lanes.lanes import channel_of, first_due, lanes_of
@@ -110,18 +112,23 @@ class SqliteReceiver:
         if lost:
             raise LeaseLostError(lost)
 
-    async def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> None:
+    def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> Awaitable[None]:
         if not outcomes:
-            return
+            return DONE
         require_few(outcomes)
         clock, whole = self._database.clock, tx is not None
         settlement = Settlement(self._sub, outcomes, clock, whole, self._held)
         receipts = [outcome.receipt for outcome in outcomes]
-        lost = await self._database.merge(settle, settlement, tx=tx)
+        settling: Awaitable[Any] = self._database.merge(settle, settlement, tx=tx)
         if not whole:
-            self._let_go(receipts)
-        elif not self._database.then(tx, lambda: self._let_go(receipts)):
+            return self._settled(settling, receipts)
+        if not self._database.then(tx, lambda: self._let_go(receipts)):
             self._held.doubt(receipts)
+        return settling
+
+    async def _settled(self, settling: Awaitable[Sequence[str]], receipts: Sequence[str]) -> None:
+        lost = await settling
+        self._let_go(receipts)
         if lost:
             raise LeaseLostError(lost)
 
