@@ -36,6 +36,9 @@ test: $(READY)/isthmus  ## Run the tests (code in the docs is run by check); T="
 torture: $(READY)/isthmus  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)
 
+simulate: $(READY)/isthmus  ## Run a whole shop in simulated worlds, by seed (SEEDS=1000); SEED=7 replays one
+	@SEEDS=$(or $(SEEDS),200) $(PY) -m pytest -q tests/simulation -k whatever_happens $(T)
+
 faults: $(READY)/isthmus  ## Plant faults in the sqlite engine, and see that the tests catch them; T="lease" narrows
 	@$(PY) tools/mutate_sqlite.py $(T)
 
@@ -90,4 +93,4 @@ $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench setup test torture faults check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench setup test torture simulate faults check lint types imports public docs api fmt shape lock clean help

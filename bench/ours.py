@@ -1,4 +1,4 @@
-"""Apps as the benchmarks run them: on uvloop where it is installed, as `isthmus run` does."""
+"""Apps as `isthmus run` runs them: on uvloop where it is installed, with its garbage collection."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable
@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from bench.order import Order
 from isthmus import App
+from isthmus.cli.process import collect_seldom
 from isthmus.handling.running.runtime import Runtime
 from isthmus.messaging import Queue
 
@@ -22,6 +23,7 @@ def app_in(folder: Path, durability: Durability) -> App:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
+    collect_seldom()
     factory = None
     with suppress(ImportError):
         from uvloop import new_event_loop as factory

@@ -11,7 +11,7 @@ from bench.figure import Figure, figure
 from bench.order import Order, decode, encode, orders
 from bench.ours import app_in, run, running
 
-COUNT, BATCH = 60_000, 500
+COUNT, BATCH = 200_000, 500
 
 
 def isthmus(folder: Path) -> Measures:
@@ -79,7 +79,7 @@ def figures(results: Results) -> Sequence[Figure]:
 BENCHMARK = Benchmark(
     name="stream",
     title=(
-        "a group with a batch handler (500) reads 60,000 orders from 8 partitions, its positions "
+        "a group with a batch handler (500) reads 200,000 orders from 8 partitions, its positions "
         "committed; by hand a bare SELECT that decodes, and nothing committed; durability=normal"
     ),
     contenders={"isthmus": isthmus, "by-hand": by_hand},

@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from bench.byhand import ByHand, batches
-from bench.contest import Benchmark, Measures, Results
+from bench.contest import Benchmark, Contender, Measures, Results
 from bench.figure import Figure, figure
 from bench.order import Order, orders
-from bench.ours import app_in, run, running
+from bench.ours import Durability, app_in, run, running
 from bench.peers import Synchronous
 from isthmus import Transaction
 
@@ -27,22 +28,21 @@ class Mail(msgspec.Struct):
     total: int
 
 
-async def _isthmus(folder: Path) -> Measures:
+INSERT = "INSERT INTO sold VALUES (:id, :sku, :total)"
+
+
+async def _isthmus(folder: Path, *, durability: Durability, deferred: bool) -> Measures:
     (folder / "migrations").mkdir()
     (folder / "migrations" / "0001_sold.sql").write_text(SOLD)
-    app, handled, done = app_in(folder, "normal"), 0, asyncio.Event()
+    app, handled, done = app_in(folder, durability), 0, asyncio.Event()
     app.migrations(folder / "migrations")
     queue, mails = app.queue("orders", Order), app.queue("mails", Mail)
 
     @queue.handler(concurrency=CONCURRENT)
     async def handle(order: Order, tx: Transaction) -> None:
         nonlocal handled
-        await tx.execute(
-            "INSERT INTO sold VALUES (:id, :sku, :total)",
-            id=order.id,
-            sku=order.sku,
-            total=order.total,
-        )
+        insert = tx.defer if deferred else tx.execute
+        await insert(INSERT, id=order.id, sku=order.sku, total=order.total)
         await mails.send(Mail(order.id, order.customer, order.total))
         handled += 1
         if handled >= COUNT:
@@ -60,8 +60,12 @@ async def _isthmus(folder: Path) -> Measures:
     return {"handle": COUNT / (ended - began), "runs": handled / COUNT}
 
 
-def by_hand(folder: Path) -> Measures:
-    synchronous: Synchronous = "NORMAL"
+def isthmus(durability: Durability, *, deferred: bool = False) -> Contender:
+    return lambda folder: run(_isthmus(folder, durability=durability, deferred=deferred))
+
+
+def by_hand(folder: Path, *, synchronous: Synchronous, apart: bool = True) -> Measures:
+    """`apart`: each order is all or nothing, whatever becomes of the others of its commit."""
     queue = ByHand(folder, synchronous, more=SOLD + MAIL)
     for batch in batches(list(orders(COUNT)), 256):
         queue.send(batch)
@@ -70,17 +74,16 @@ def by_hand(folder: Path) -> Measures:
         with queue.connection as db:
             db.execute("BEGIN IMMEDIATE")
             for _, _, order in claimed:
-                db.execute("SAVEPOINT handler")  # each is all or nothing, whatever others do
-                db.execute(
-                    "INSERT INTO sold VALUES (:id, :sku, :total)",
-                    {"id": order.id, "sku": order.sku, "total": order.total},
-                )
+                if apart:
+                    db.execute("SAVEPOINT handler")
+                db.execute(INSERT, {"id": order.id, "sku": order.sku, "total": order.total})
                 mail = Mail(order.id, order.customer, order.total)
                 db.execute(
                     "INSERT INTO mail (name, sent, body) VALUES (?, ?, ?)",
                     (order.id, time.time(), encode(mail)),
                 )
-                db.execute("RELEASE handler")
+                if apart:
+                    db.execute("RELEASE handler")
             queue.settle(claimed)
         handled += len(claimed)
     ended = time.perf_counter()
@@ -89,13 +92,20 @@ def by_hand(folder: Path) -> Measures:
 
 
 def figures(results: Results) -> Sequence[Figure]:
+    def ratio(name: str, ours: str, raw: str, target: str | None = None) -> Figure:
+        return figure(name, results.ratios(ours, [raw], "handle"), target=target)
+
     return [
-        figure("handler.tx.isthmus", results.of("isthmus", "handle"), "/s"),
-        figure("handler.tx.by-hand", results.of("by-hand", "handle"), "/s"),
-        figure("handler.tx.runs_per_message", results.of("isthmus", "runs")),
-        figure(
-            "handler.tx.vs_raw", results.ratios("isthmus", ["by-hand"], "handle"), target=">= 0.3"
+        *(
+            figure(f"handler.tx.{name.replace(' ', '.')}", results.of(name, "handle"), "/s")
+            for name in BENCHMARK.contenders
         ),
+        figure("handler.tx.runs_per_message", results.of("isthmus", "runs")),
+        ratio("handler.tx.vs_raw", "isthmus", "by-hand", ">= 0.3"),
+        ratio("handler.tx.deferred.vs_raw", "isthmus deferred", "by-hand", ">= 0.3"),
+        ratio("handler.tx.vs_raw_without_savepoints", "isthmus", "by-hand joint"),
+        ratio("handler.tx.normal.vs_raw", "isthmus normal", "by-hand normal"),
+        ratio("handler.tx.normal.deferred.vs_raw", "isthmus normal deferred", "by-hand normal"),
     ]
 
 
@@ -103,8 +113,17 @@ BENCHMARK = Benchmark(
     name="transaction",
     title=(
         "20,000 orders, each handled with one row by SQL and one message sent, 64 concurrent, "
-        "inbox included; by hand 64 to a commit, a savepoint for each; durability=normal"
+        "inbox included; by hand 64 to a commit, each order in a savepoint (joint: in none); "
+        "durability=full, unless it says normal; deferred: tx.defer instead of tx.execute"
     ),
-    contenders={"isthmus": lambda folder: run(_isthmus(folder)), "by-hand": by_hand},
+    contenders={
+        "isthmus": isthmus("full"),
+        "isthmus deferred": isthmus("full", deferred=True),
+        "isthmus normal": isthmus("normal"),
+        "isthmus normal deferred": isthmus("normal", deferred=True),
+        "by-hand": partial(by_hand, synchronous="FULL"),
+        "by-hand joint": partial(by_hand, synchronous="FULL", apart=False),
+        "by-hand normal": partial(by_hand, synchronous="NORMAL"),
+    },
     figures=figures,
 )

@@ -37,8 +37,12 @@ new_id = _Ids()
 """Return a new message id: 28 or more hex digits, ascending within a process."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One message, immutable. Equal ids are one message, however often sent."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """One message, immutable. Equal ids are one message, however often sent.
+
+    Encoded by msgspec it is an array in this order, as engines keep it: a new field
+    goes to the end, with a default.
+    """
 
     body: bytes = b""
     id: str = msgspec.field(default_factory=new_id)

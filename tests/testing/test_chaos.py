@@ -97,7 +97,7 @@ async def test_what_must_not_happen_twice_is_spared():
 async def test_a_delayed_call_is_done_later():
     clock = ManualClock()
     shop = await Shop.suffering(Fault.DELAY, clock=clock)
-    sending = asyncio.create_task(shop.queue.send("orders", [Message()]))
+    sending = asyncio.ensure_future(shop.queue.send("orders", [Message()]))
     await clock.advance(4.0)
     assert await shop.ready() == 0
     await clock.advance(1.0)

@@ -16,7 +16,7 @@ or in one transaction.
 The rules of `isthmus.contracts` hold for every method.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -133,7 +133,7 @@ class Receiver(Protocol):
             LeaseLostError: `.lost` are stale; the others are extended.
         """
 
-    async def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> None:
+    def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> Awaitable[None]:
         """End the deliveries. A receipt is stale once it was settled or the
         message was handed to another; it is fenced, and changes nothing.
 
@@ -141,6 +141,7 @@ class Receiver(Protocol):
             LeaseLostError: `.lost` are stale; the others are settled, or,
                 with `tx`, the commit raises it and nothing is.
         """
+        ...
 
     async def drain(self) -> None:
         """Take no more: a waiting `receive` returns at once, and what was
@@ -175,16 +176,18 @@ class QueueEngine(Protocol):
             ConfigError: It exists with another `ordered`.
         """
 
-    async def send(
+    def send(
         self, topic: str, messages: Sequence[Message], *, delay: float = 0.0, tx: Tx = None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Store `messages`, in order, for every subscription of `topic`; none
         is handed out before `delay`. No subscription: they are dropped.
+        Awaited at once; an `async def` will do, and a future is cheaper.
 
         Raises:
             ConfigError: A body is larger than `max_body`; none was stored.
             UnavailableError: A leading part may be stored.
         """
+        ...
 
     async def receiver(
         self, topic: str, subscription: str, *, limit: int, lease: float

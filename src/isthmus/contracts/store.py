@@ -21,7 +21,7 @@ The rule for whoever holds one (a handler, mostly):
    Held over a second, a signal tells you so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -77,6 +77,12 @@ class Transaction(Protocol):
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
         """Run one statement for each of `rows`; return the rows they changed."""
+        ...
+
+    async def defer(self, sql: str, /, **parameters: Any) -> None:
+        """Run one statement with the commit, or before the next that is answered:
+        a round trip less, for rows that nobody asks back. What `execute` would
+        raise is raised there, and then nothing of the transaction is kept."""
         ...
 
     async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
@@ -147,16 +153,17 @@ class StoreEngine(Protocol):
     async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
         """The entries that exist and have not expired. With `tx`, what it staged
         is not seen, but if it writes, its commit fails if what was seen has
-        changed: what only read was true when it read."""
+        changed: what only read was true when it read. To expire is no change."""
         ...
 
-    async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
+    def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> Awaitable[None]:
         """Apply all, in turn, or none.
 
         Raises:
             ConfigError: A value is larger than `max_value`.
             ConflictError: A version differs; `.subject` is "space/key".
         """
+        ...
 
     async def scan(
         self, space: str, *, after: str = "", limit: int = 1000

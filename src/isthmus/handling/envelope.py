@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from isthmus.clock import Clock
 from isthmus.errors import ConfigError, SchemaError
@@ -49,10 +49,13 @@ class Envelope(Generic[T]):
             raise SchemaError(f"id={id!r}, key={key!r}: expected str")
         if priority and not -9 <= priority <= 9:
             raise ConfigError(f"priority={priority!r} is out of range: -9 to 9")
-        schema = self._member(value)
+        try:
+            schema = self._schema.member(value)
+        except SchemaError as error:
+            raise self._misfit(value) from error
         now = self._now()
         return Message(
-            body=schema.encode(value),
+            body=schema.encode_member(value),
             id=new_id() if id is None else id,
             type=schema.name,
             source=self._source,
@@ -66,12 +69,9 @@ class Envelope(Generic[T]):
             headers=_traced(headers),
         )
 
-    def _member(self, value: object) -> Schema[Any]:
-        try:
-            return self._schema.member(value)
-        except SchemaError as error:
-            carried, got = type_name(self._schema.type), described(value)
-            raise SchemaError(f"{self._of} carries {carried}, got {got}") from error
+    def _misfit(self, value: object) -> SchemaError:
+        carried, got = type_name(self._schema.type), described(value)
+        return SchemaError(f"{self._of} carries {carried}, got {got}")
 
 
 def _require_text(headers: Mapping[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from isthmus.clock import Span, seconds
 from isthmus.contracts import QueueStats
@@ -20,6 +21,10 @@ from isthmus.schema import Schema
 __all__ = ["Opened", "open_subscription"]
 
 T = TypeVar("T")
+
+
+class Send(Protocol):
+    def __call__(self, messages: Sequence[Message], *, delay: float = 0.0) -> Awaitable[None]: ...
 
 
 async def open_subscription(
@@ -48,15 +53,14 @@ class Opened(Generic[T]):
         self.debounce = Debounce(host, of)
         self.dead_letters = DeadLetters(host, of)
         self._sender = Sender(host, of.topic)
-        self._room = None if keeping.max_length is None else _Room(self, keeping.max_length)
+        self.send: Send = self._sender.send
+        """Raises FullError if there is no room for the messages; none was sent."""
+        if keeping.max_length is not None:
+            self.send = partial(self._send_into, _Room(self, keeping.max_length))
 
-    def send(self, messages: Sequence[Message], *, delay: float) -> Awaitable[None]:
-        """Raises FullError if there is no room for `messages`; none was sent."""
-        if self._room is not None:
-            return self._send_into(self._room, messages, delay)
-        return self._sender.send(messages, delay=delay)
-
-    async def _send_into(self, room: "_Room", messages: Sequence[Message], delay: float) -> None:
+    async def _send_into(
+        self, room: "_Room", messages: Sequence[Message], *, delay: float = 0.0
+    ) -> None:
         await room.take(len(messages))
         await self._sender.send(messages, delay=delay)
 
@@ -69,7 +73,7 @@ class Opened(Generic[T]):
     def until(self, delay: Span, at: datetime | None) -> float:
         """Return the seconds from now until `at`, or `delay`."""
         if at is None:
-            return _not_negative(delay) if delay else 0.0
+            return _not_negative(delay)
         if at.tzinfo is None:
             raise ConfigError(f"at={at.isoformat()} has no time zone; use datetime.now(UTC)")
         return max(0.0, at.timestamp() - self.host.clock.now())

@@ -89,7 +89,8 @@ class Queue(Generic[T]):
             ttl=None if ttl is None else seconds(ttl),
             headers=headers,
         )
-        await opened.send((message,), delay=opened.until(delay, at))
+        later = opened.until(delay, at) if delay or at is not None else 0.0
+        await opened.send((message,), delay=later)
         return message.id
 
     async def send_many(

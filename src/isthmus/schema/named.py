@@ -1,12 +1,13 @@
 """A payload type with a name and a version, and its way to bytes and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from isthmus.errors import SchemaError
+from isthmus.message import Message
 from isthmus.schema.codec import Codec, codec_of
 from isthmus.schema.kinds import instance_of, type_name
 
@@ -92,6 +93,10 @@ class Schema(Generic[T]):
             SchemaError: `value` is of another type, or holds what JSON cannot carry.
         """
         self.member(value)
+        return self.encode_member(value)
+
+    def encode_member(self, value: T) -> bytes:
+        """Like `encode`, of a value whose `member` this schema was found to be."""
         try:
             return self.codec.encode(value)
         except Exception as error:
@@ -114,6 +119,25 @@ class Schema(Generic[T]):
         except Exception as error:
             problems = self.codec.faults(body, error)
             raise SchemaError(f"not a {self}: {'; '.join(problems)}", problems=problems) from error
+
+    def decode_all(self, messages: Sequence[Message]) -> list[T]:
+        """Return the values in their bodies; raises SchemaError as `decode` of the first
+        that is none."""
+        ours, decode = self.dataschema, self.codec.decode
+        try:
+            return [
+                decode(each.body)
+                if each.dataschema == ours
+                else self.decode(each.body, dataschema=each.dataschema, type=each.type)
+                for each in messages
+            ]
+        except SchemaError:
+            raise
+        except Exception:  # noqa: BLE001  of the model library: said in our words, below
+            return [
+                self.decode(each.body, dataschema=each.dataschema, type=each.type)
+                for each in messages
+            ]
 
     def json_schema(self) -> dict[str, Any]:
         """Return it as a JSON Schema (2020-12) document of its own."""

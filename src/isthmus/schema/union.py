@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from isthmus.errors import ConfigError, SchemaError
+from isthmus.message import Message
 from isthmus.schema.kinds import type_name
 from isthmus.schema.named import Label, Schema, described
 
@@ -38,7 +39,7 @@ class UnionSchema(Schema[Any]):
         raise SchemaError(f"expected {type_name(self.type)}, got {described(value)}")
 
     def encode(self, value: Any) -> bytes:
-        return self.member(value).encode(value)
+        return self.member(value).encode_member(value)
 
     def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> Any:
         label = Label.parse(dataschema)
@@ -50,6 +51,11 @@ class UnionSchema(Schema[Any]):
             f"a message of type {name!r} is none of {known}; "
             f"add its class to {type_name(self.type)}, or filter it out"
         )
+
+    def decode_all(self, messages: Sequence[Message]) -> list[Any]:
+        return [
+            self.decode(each.body, dataschema=each.dataschema, type=each.type) for each in messages
+        ]
 
     def json_schema(self) -> dict[str, Any]:
         """Any of the members' schemas; their definitions are kept apart by the members' names."""

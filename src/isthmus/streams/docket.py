@@ -26,7 +26,7 @@ WINDOW = 1024
 
 def window(options: GroupOptions) -> int:
     """Return how many records may be in hand."""
-    return max(WINDOW, 2 * options.concurrency, 4 * options.batch)
+    return max(WINDOW, 2 * options.concurrency, 8 * options.batch)
 
 
 class Docket:

@@ -35,7 +35,7 @@ from isthmus.streams.tenure import Tenure
 __all__ = ["Session"]
 
 PAGE = 512
-"""Records read at once at most: what is read in larger pages is collected as garbage twice."""
+"""Records read at once at most; more with large batches."""
 SPREAD = 16 * 1024
 """Records of one partition at most between the lowest that is not done and the newest."""
 MEASURED = 5.0
@@ -52,6 +52,7 @@ class Session:
     ) -> None:
         self._host, self._of, self._options, self._member = host, of, options, member
         self._beat = (options.session or host.settings.session) / 3
+        self._page = max(PAGE, 4 * options.batch)
         self._ended = asyncio.Event()
         self.broken: Exception | None = None
         self.stopped: Exception | None = None
@@ -113,8 +114,10 @@ class Session:
                 await self._finish()
         finally:
             watch.cancel()
-            self._tenure.forsake()
             self._docket.abandon()
+            if self.broken is not None:
+                await self._tenure.outlive()
+            self._tenure.forsake()
 
     async def end(self) -> None:
         """Begin nothing more; `run` returns once what was begun is done."""
@@ -147,7 +150,7 @@ class Session:
 
     async def _read(self) -> Sequence[Record]:
         if room := self._room:
-            return await self._member.read(min(PAGE, room), wait=self._beat)
+            return await self._member.read(min(self._page, room), wait=self._beat)
         self._docket.hungry.clear()
         await self._member.read(0, wait=0.0)  # a sign of life, and a look at who else is alive
         await self._host.clock.wait(self._docket.hungry, self._beat / 3)

@@ -75,6 +75,13 @@ class Tenure:
         with suppress(IsthmusError):  # else the next one counts a death that was none
             await self._suspects.leave(list(self._had))
 
+    async def outlive(self) -> None:
+        """The membership breaks, not the process: no death is to be counted for it."""
+        kept = [each.partition for each in self if not each.lost]
+        self.forsake()
+        with suppress(IsthmusError):
+            await self._suspects.leave(kept)
+
     def forsake(self) -> None:
         """Have nothing more of any of them committed."""
         for progress in self:

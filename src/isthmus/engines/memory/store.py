@@ -42,21 +42,21 @@ class MemoryStore:
         )
 
     async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
-        within = self._at.reading(tx)
-        seen = self._live(space, keys)
+        within, now = self._at.reading(tx), self._at.now()
+        seen = self._live(space, keys, now)
 
         def unchanged() -> None:
-            now = self._live(space, keys)
+            there = self._live(space, keys, now)
             for key in keys:
-                if now.get(key) != seen.get(key):
+                if there.get(key) != seen.get(key):
                     raise _conflict(space, key, "has changed since it was read")
 
         if within is not None:
             within.check(unchanged)
         return seen
 
-    def _live(self, space: str, keys: Iterable[str]) -> dict[str, Entry]:
-        rows, now = self._space(space), self._at.now()
+    def _live(self, space: str, keys: Iterable[str], now: float) -> dict[str, Entry]:
+        rows = self._space(space)
         return {key: rows[key][0] for key in keys if key in rows and rows[key][1] > now}
 
     def _space(self, space: str) -> Space:
@@ -88,21 +88,23 @@ class MemoryStore:
         return undo
 
     def _put(self, space: str, put: Put) -> None:
-        rows, found = self._space(space), self._live(space, [put.key]).get(put.key)
+        rows, now = self._space(space), self._at.now()
+        found = self._live(space, [put.key], now).get(put.key)
         version = found.version if found else 0
         if put.if_version not in {None, version}:
             raise _conflict(space, put.key, f"is at version {version}, not at {put.if_version}")
         if put.value is None:
             rows.pop(put.key, None)
         else:
-            until = FOREVER if put.ttl is None else self._at.now() + put.ttl
+            until = FOREVER if put.ttl is None else now + put.ttl
             rows[put.key] = (Entry(put.value, version + 1), until)
 
     async def scan(
         self, space: str, *, after: str = "", limit: int = 1000
     ) -> Sequence[tuple[str, Entry]]:
         self._at.require_open()
-        live = self._live(space, [key for key in self._space(space) if key > after])
+        keys = [key for key in self._space(space) if key > after]
+        live = self._live(space, keys, self._at.now())
         return sorted(live.items())[:limit]
 
     async def maintain(self) -> int:

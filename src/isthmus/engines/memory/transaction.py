@@ -57,6 +57,9 @@ class MemoryTransaction:
     async def execute_many(self, sql: str, _: Sequence[Mapping[str, Any]], /) -> int:
         self._refuse(sql)
 
+    async def defer(self, sql: str, /, **_: Any) -> None:
+        self._refuse(sql)
+
     async def fetch(self, sql: str, /, **_: Any) -> Sequence[Any]:
         self._refuse(sql)
 

@@ -19,7 +19,7 @@ from isthmus.engines.sqlite.records.records import (
     history,
     page,
     part_of,
-    record_of,
+    records_of,
 )
 from isthmus.engines.sqlite.records.upkeep import Upkeep
 from isthmus.errors import ConfigError, NotFoundError
@@ -142,7 +142,7 @@ class SqliteLog:
 
         channel = channel_of(shape.log)
         rows = await self._database.until(probe, channel=channel, wait=wait if limit > 0 else 0.0)
-        return [record_of(row, partition) for row in rows]
+        return records_of(rows, partition)
 
     async def history(
         self, log: str, key: str, *, after: int = 0, limit: int = 1000, tx: Tx = None
@@ -153,7 +153,7 @@ class SqliteLog:
         rows = await self._database.read(
             lambda db: history(db, part, key, after=after, limit=limit), tx=tx
         )
-        return [record_of(row, shape.parts.index(part)) for row in rows]
+        return records_of(rows, shape.parts.index(part))
 
     async def offsets(self, log: str, *, at: Edge | float) -> Mapping[int, int]:
         shape = await self._shape(log)

@@ -1,6 +1,6 @@
 """Topics and subscriptions in one file."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from math import inf
 
 from isthmus.contracts import (
@@ -12,6 +12,7 @@ from isthmus.contracts import (
     Waiting,
 )
 from isthmus.engines.sqlite.database.database import Connection, Database
+from isthmus.engines.sqlite.database.transaction import DONE
 from isthmus.engines.sqlite.lanes.clearing import Clearing, Removal, find, sent, surplus, sweep
 from isthmus.engines.sqlite.lanes.lanes import TABLES, channel_of
 from isthmus.engines.sqlite.lanes.moments import Moments
@@ -82,13 +83,14 @@ class SqliteQueue:
                 "declare it so, or undeclare it first (which drops its messages)"
             )
 
-    async def send(
+    def send(
         self, topic: str, messages: Sequence[Message], *, delay: float = 0.0, tx: Tx = None
-    ) -> None:
+    ) -> Awaitable[None]:
         require_fitting(topic, messages)
-        if messages:
-            send = Send.of(topic, messages, delay=delay, clock=self._database.clock)
-            await self._database.merge(store, send, tx=tx)
+        if not messages:
+            return DONE
+        send = Send.of(topic, messages, delay=delay, clock=self._database.clock)
+        return self._database.merge(store, send, tx=tx)
 
     async def receiver(
         self, topic: str, subscription: str, *, limit: int, lease: float

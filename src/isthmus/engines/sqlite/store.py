@@ -1,6 +1,6 @@
 """Transactions, and entries in one table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from math import inf
 
 import msgspec
@@ -9,6 +9,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Entry, Put, StoreCapabilities, StoreEngine, Transaction, Tx
 from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.engines.sqlite.database.rows import find, insert
+from isthmus.engines.sqlite.database.transaction import DONE
 from isthmus.errors import ConfigError, ConflictError
 
 __all__ = ["TABLES", "SqliteStore"]
@@ -28,6 +29,12 @@ CREATE INDEX IF NOT EXISTS isthmus_entry_until ON isthmus_entry (until) WHERE un
 MAX_VALUE = 16 * 1024 * 1024
 BOUND = 10_000
 """Most entries that one `maintain` drops."""
+FEW = 8
+"""Entries that are found sooner than a thread has its turn."""
+
+
+Row = tuple[str, str, bytes, float, int]
+"""space, key, value, until, version"""
 
 
 class _Puts(msgspec.Struct, frozen=True, gc=False):
@@ -62,14 +69,17 @@ class SqliteStore:
 
     async def get(self, space: str, keys: Sequence[str], *, tx: Tx = None) -> Mapping[str, Entry]:
         wanted, now = list(keys), self._database.clock.now()
-        return await self._database.read(lambda at: _get(at, space, wanted, now), tx=tx)
+        few = len(wanted) <= FEW
+        return await self._database.read(lambda at: _get(at, space, wanted, now), tx=tx, few=few)
 
-    async def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> None:
+    def put(self, space: str, puts: Sequence[Put], *, tx: Tx = None) -> Awaitable[None]:
         for put in puts:
-            _require_fitting(space, put)
-        if puts:
-            wanted = _Puts(space, list(puts), self._database.clock)
-            await self._database.merge(_put_all, wanted, tx=tx)
+            if put.value is not None and len(put.value) > MAX_VALUE:
+                raise _too_large(space, put.key, len(put.value))
+        if not puts:
+            return DONE
+        wanted = _Puts(space, list(puts), self._database.clock)
+        return self._database.merge(_put_all, wanted, tx=tx)
 
     async def scan(
         self, space: str, *, after: str = "", limit: int = 1000
@@ -103,17 +113,16 @@ def _put_all(at: Connection, wanted: list[_Puts]) -> Sequence[None]:
     return [None] * len(wanted)
 
 
-def _asks_absence(put: Put) -> bool:
-    return put.if_version == 0 and put.value is not None
-
-
 def _add_all(at: Connection, wanted: Sequence[_Puts], now: float) -> bool:
     """Add all in few statements, or nothing: if one is there already, or if more than
     absence is asked for. It is the way of an inbox."""
-    puts = [(one.space, put) for one in wanted for put in one.puts]
-    if not all(_asks_absence(put) for _, put in puts):
-        return False
-    rows = [(*_row(space, put, now), 1) for space, put in puts]
+    rows: list[Row] = []
+    for one in wanted:
+        for put in one.puts:
+            if put.if_version != 0 or put.value is None:
+                return False
+            until = inf if put.ttl is None else now + put.ttl
+            rows.append((one.space, put.key, put.value, until, 1))
     at.execute("SAVEPOINT adding")
     added = insert(at, _ENTRY, rows, otherwise=_IF_EXPIRED, parameters=(now,)) == len(rows)
     if not added:
@@ -132,11 +141,8 @@ def _put(at: Connection, space: str, put: Put, now: float) -> None:
     if put.value is None:
         at.execute(_DROP, (space, put.key))
     else:
-        at.execute(_SET, (*_row(space, put, now), found[0] + 1))
-
-
-def _row(space: str, put: Put, now: float) -> tuple[str, str, bytes | None, float]:
-    return space, put.key, put.value, inf if put.ttl is None else now + put.ttl
+        until = inf if put.ttl is None else now + put.ttl
+        at.execute(_SET, (space, put.key, put.value, until, found[0] + 1))
 
 
 _VERSION = "SELECT version FROM isthmus_entry WHERE space = ? AND key = ? AND until > ?"
@@ -173,12 +179,11 @@ DELETE FROM isthmus_entry WHERE (space, key) IN (
 """
 
 
-def _require_fitting(space: str, put: Put) -> None:
-    if put.value is not None and len(put.value) > MAX_VALUE:
-        raise ConfigError(
-            f"the value of {space}/{put.key} has {len(put.value)} bytes, at most {MAX_VALUE} fit; "
-            "store it elsewhere and keep a reference to it"
-        )
+def _too_large(space: str, key: str, size: int) -> ConfigError:
+    return ConfigError(
+        f"the value of {space}/{key} has {size} bytes, at most {MAX_VALUE} fit; "
+        "store it elsewhere and keep a reference to it"
+    )
 
 
 _: type[StoreEngine] = SqliteStore

@@ -119,9 +119,8 @@ class Handler:
 
     def _read(self, messages: Sequence[Message], failed: dict[int, Exception]) -> Batch[Any]:
         """Return what can be read; the others are failures of their own."""
-        decode = self.schema.decode
         try:
-            values = [decode(m.body, dataschema=m.dataschema, type=m.type) for m in messages]
+            values = self.schema.decode_all(messages)
         except SchemaError:
             return self._read_each(messages, failed)
         return Batch(values, messages, range(len(values)), failed)

@@ -25,5 +25,8 @@ class SyncTransaction:
     def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
         return wait(self._transaction.execute_many(sql, rows))
 
+    def defer(self, sql: str, /, **parameters: Any) -> None:
+        wait(self._transaction.defer(sql, **parameters))
+
     def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
         return wait(self._transaction.fetch(sql, **parameters))

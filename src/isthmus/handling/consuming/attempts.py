@@ -39,21 +39,17 @@ class Attempts:
 
     async def attempt(self, batch: Sequence[Delivery]) -> None:
         """Handle `batch`; whatever comes of it, it is settled or left to its lease."""
-        try:
-            await self._attempt(batch)
-        except IsthmusError as error:  # of the engine: what handlers raise is dealt with
-            self._signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
-
-    async def _attempt(self, batch: Sequence[Delivery]) -> None:
         messages = [delivery.message for delivery in batch]
         for attempt in range(1, PATIENCE + 1):
             unit = Unit(self._store, attempt, batch, seal=self._seal)
             current.set(unit)
             try:
                 failed = await self._invoke(messages)
-                if failed is None and unit.tx is None and not unit.sealed:
-                    return self._finishing.handled(batch)
-                return await self._complete(batch, unit, failed)
+                if failed is not None or unit.sealed:
+                    return await self._complete(batch, unit, failed)
+                if unit.tx is not None:
+                    return await self._commit(batch, unit)
+                return self._finishing.handled(batch)
             except ConflictError as error:
                 await unit.undo()
                 if self._inbox.refused(error):
@@ -128,11 +124,14 @@ class Attempts:
         """Handle each alone: one of them failed, or was handled before."""
         if len(batch) == 1:
             return self._finishing.duplicate(batch[0])
-        for delivery in batch:
-            if await self._inbox.seen([delivery.message.id]):
-                self._finishing.duplicate(delivery)
-            else:
-                await self._attempt([delivery])
+        try:
+            for delivery in batch:
+                if await self._inbox.seen([delivery.message.id]):
+                    self._finishing.duplicate(delivery)
+                else:
+                    await self.attempt([delivery])
+        except IsthmusError as error:  # of the store: what is left comes back by its lease
+            self._signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
 
     async def _fail_one(self, delivery: Delivery, error: Exception) -> None:
         try:

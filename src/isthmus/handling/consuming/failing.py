@@ -1,6 +1,6 @@
 """What becomes of a message that was not handled: it comes back, or is buried."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Tx
@@ -19,7 +19,7 @@ __all__ = ["Failing", "Settles"]
 class Settles(Protocol):
     """What ends a delivery: a Receiver, mostly."""
 
-    async def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> None: ...
+    def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> Awaitable[None]: ...
 
 
 class Failing:

@@ -6,7 +6,7 @@ put-if-absent in the store, so that two handlings of one id cannot both commit.
 Source: "idempotent consumer", Richardson, Microservices Patterns (2018), ch. 3.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 
 from isthmus.contracts import Put, StoreEngine, Transaction
 from isthmus.errors import ConflictError
@@ -24,10 +24,10 @@ class Inbox:
         """Return those of `ids` that were handled before."""
         return await self._store.get(self._space, ids)
 
-    async def note(self, ids: Sequence[str], *, tx: Transaction) -> None:
+    def note(self, ids: Sequence[str], *, tx: Transaction) -> Awaitable[None]:
         """Have `tx` commit only if none of `ids` was handled before."""
         puts = [Put(each, b"", 0, self._retention) for each in ids]
-        await self._store.put(self._space, puts, tx=tx)
+        return self._store.put(self._space, puts, tx=tx)
 
     def refused(self, error: ConflictError) -> bool:
         """Whether `error` says that an id was handled before."""

@@ -37,7 +37,8 @@ class Slot(Generic[T]):
         self.holding = batch
         try:
             await work(batch)
-            self._forgive()
+            if self._cut is not None:
+                self._forgive()
         except asyncio.CancelledError:
             await self._after_cut(batch)
         finally:
@@ -45,7 +46,7 @@ class Slot(Generic[T]):
 
     def _forgive(self) -> None:
         """It was cut and did not heed it: that is not to fall upon the next."""
-        if self._cut is not None and self.task is not None:
+        if self.task is not None:
             self._cut = None
             self.task.uncancel()
 

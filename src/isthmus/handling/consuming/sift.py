@@ -15,7 +15,7 @@ from isthmus.handling.consuming.failing import Failing
 from isthmus.handling.consuming.finishing import Finishing
 from isthmus.handling.consuming.inbox import Inbox
 from isthmus.handling.consuming.subscription import Subscription
-from isthmus.handling.consuming.suspects import is_suspect
+from isthmus.handling.consuming.suspects import LAPSES
 from isthmus.handling.host import Host
 from isthmus.message import Message
 
@@ -73,7 +73,7 @@ class Sift:
                 await self._attempts.give_back([delivery], delay=SOON)
             else:
                 in_hand.add(message.id)
-                (suspects if is_suspect(delivery) else wanted).append(delivery)
+                (suspects if delivery.lapses >= LAPSES else wanted).append(delivery)
         return wanted, suspects
 
     def _is_for_us(self, message: Message) -> bool:

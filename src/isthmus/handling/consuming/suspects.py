@@ -15,14 +15,11 @@ from isthmus.handling.consuming.failing import Failing
 from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.host import Host
 
-__all__ = ["Suspects"]
+__all__ = ["LAPSES", "Suspects"]
 
-LAPSES, NOTES = 2, 2
-
-
-def is_suspect(delivery: Delivery) -> bool:
-    """Whether two holders of it died, or were too slow, without settling it."""
-    return delivery.lapses >= LAPSES
+LAPSES = 2
+"""Of so many holders of a message died, or were too slow, without settling it: it is a suspect."""
+NOTES = 2
 
 
 class Suspects:

@@ -30,6 +30,9 @@ class ChaoticTransaction:
             "execute_many", lambda: self.inner.execute_many(sql, rows), may=READS
         )
 
+    async def defer(self, sql: str, /, **parameters: Any) -> None:
+        await self._chaos.befall("defer", lambda: self.inner.defer(sql, **parameters), may=READS)
+
     async def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
         return await self._chaos.befall(
             "fetch", lambda: self.inner.fetch(sql, **parameters), may=READS

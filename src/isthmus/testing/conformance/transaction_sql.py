@@ -41,6 +41,8 @@ class SqlTests(DeskTests):
                 await tx.execute_many("select :a", [{"a": 1}])
             with pytest.raises(UnsupportedError, match="://"):
                 await tx.fetch("select 1")
+            with pytest.raises(UnsupportedError, match="://"):
+                await tx.defer("select 1")
 
     async def test_rows_are_there_after_the_commit(self, desk: Desk) -> None:
         name = await table(desk)
@@ -64,6 +66,45 @@ class SqlTests(DeskTests):
             await tx.execute(f"insert into {name} (id, total) values (1, 5)")
             assert await tx.fetch(f"select total from {name}") == [(5,)]
             assert await rows(desk, name) == []
+
+    async def test_a_deferred_statement_runs_with_the_commit(self, desk: Desk) -> None:
+        name = await table(desk)
+        async with desk.begin() as tx:
+            for id_ in (1, 2):
+                await tx.defer(
+                    f"insert into {name} (id, total) values (:id, :total)", id=id_, total=5
+                )
+            assert await rows(desk, name) == []
+        assert await rows(desk, name) == [(1, 5), (2, 5)]
+
+    async def test_a_deferred_statement_is_seen_by_whatever_is_answered(self, desk: Desk) -> None:
+        name = await table(desk)
+        async with desk.begin() as tx:
+            await tx.defer(f"insert into {name} (id, total) values (1, 5)")
+            assert await tx.execute(f"update {name} set total = 6") == 1
+            await tx.defer(f"update {name} set total = total + 1")
+            assert await tx.fetch(f"select total from {name}") == [(7,)]
+        assert await rows(desk, name) == [(1, 7)]
+
+    async def test_a_deferred_statement_goes_with_a_rollback(self, desk: Desk) -> None:
+        name = await table(desk)
+        tx = desk.begin()
+        await tx.defer(f"insert into {name} (id, total) values (1, 5)")
+        await tx.rollback()
+        assert await rows(desk, name) == []
+
+    async def test_a_deferred_statement_that_is_refused_undoes_all(self, desk: Desk) -> None:
+        name = await table(desk)
+        insert = f"insert into {name} (id, total) values (:id, 5)"
+        tx, beside = desk.begin(), desk.begin()
+        await beside.defer(insert, id=3)
+        await tx.execute(insert, id=1)
+        await tx.defer(insert, id=1)
+        with pytest.raises(StatementError, match="insert into"):
+            await tx.execute(insert, id=2)
+        ended = await asyncio.gather(tx.commit(), beside.commit(), return_exceptions=True)
+        assert [type(error) for error in ended] == [StatementError, type(None)]
+        assert await rows(desk, name) == [(3, 5)]
 
     async def test_rows_have_names(self, desk: Desk) -> None:
         name = await table(desk)

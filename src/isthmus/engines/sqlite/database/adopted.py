@@ -45,7 +45,7 @@ class Borrowed:
         cursor.executemany(sql, list(parameters))
         return cursor
 
-    def wake(self, channel: str) -> None:
+    def wake(self, channel: str, *, ahead: bool = False) -> None:  # noqa: ARG002
         self._woken.add(channel)
 
 
@@ -72,6 +72,9 @@ class AdoptedTransaction(Statements):
 
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:  # noqa: ARG002
         return await self._do(work)
+
+    async def put_off(self, work: Work[Any], *, ours: bool) -> None:  # noqa: ARG002
+        await self._do(work)
 
     async def _do(self, work: Work[T]) -> T:
         if self._ended:

@@ -44,9 +44,9 @@ class Batches:
             place = self._place(work, (None, item), place)
 
     def _place(self, work: MergedWork, part: Part, first: int) -> int:
-        for place in range(first, len(self._batches)):
-            if self._batches[place].work == work:
-                self._batches[place].parts.append(part)
+        for place, batch in enumerate(self._batches[first:] if first else self._batches, first):
+            if batch.work is work:
+                batch.parts.append(part)
                 return place
         batch = _Batch(work)
         batch.parts.append(part)

@@ -38,8 +38,11 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> sqlite3.Cursor: ...
 
-    def wake(self, channel: str) -> None:
-        """Note that, once this is committed, who waits on `channel` should look again."""
+    def wake(self, channel: str, *, ahead: bool = False) -> None:
+        """Note that, once this is committed, who waits on `channel` should look again.
+
+        `ahead`: who waits there looks by writing, and so after this commit even if told before.
+        """
 
 
 Work = Callable[[Connection], T]
@@ -52,6 +55,8 @@ class OwnConnection(sqlite3.Connection):
 
     woken: list[str]
     """Channels, as they were noted since the last commit."""
+    ahead: set[str]
+    """Those among them that may be told of it before."""
 
     @classmethod
     def open(cls, path: Path, *, busy_timeout: float, writes: bool) -> "OwnConnection":
@@ -63,7 +68,7 @@ class OwnConnection(sqlite3.Connection):
             cached_statements=512,
             factory=cls,
         )
-        own.woken = []
+        own.woken, own.ahead = [], set()
         try:
             for pragma in (*_PRAGMAS, f"query_only = {'off' if writes else 'on'}"):
                 own.execute(f"PRAGMA {pragma}")
@@ -73,8 +78,10 @@ class OwnConnection(sqlite3.Connection):
             raise
         return own
 
-    def wake(self, channel: str) -> None:
+    def wake(self, channel: str, *, ahead: bool = False) -> None:
         self.woken.append(channel)
+        if ahead:
+            self.ahead.add(channel)
 
 
 OPENING = 5.0

@@ -13,6 +13,7 @@ from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.database.adopted import AdoptedTransaction
 from isthmus.engines.sqlite.database.checkpoints import Checkpoints
 from isthmus.engines.sqlite.database.connection import Connection, OwnConnection, Work, told
+from isthmus.engines.sqlite.database.glance import Glance
 from isthmus.engines.sqlite.database.guest import guest_of
 from isthmus.engines.sqlite.database.job import COMMIT, LOOK, MERGE, STEP, WRITE
 from isthmus.engines.sqlite.database.reader import Reader, Readers
@@ -44,7 +45,7 @@ class Database:
         self.path, self.clock = address.path, clock
         self.durability: Durability = address.durability
         self.scope = f"sqlite:///{address.path}"
-        self._closed = False
+        self.closed = False
         self._home = Home()
         self._wakes = Wakes()
         self._post = Post(address.path)
@@ -60,6 +61,7 @@ class Database:
         )
         self._reader = self._reading("reader", address)
         self._fetchers = Readers(lambda name: self._reading(name, address))
+        self._glance = Glance(self._home, lambda: _opened(address, busy_timeout=0, writes=False))
 
     def _reading(self, name: str, address: Address) -> Reader:
         connection = _opened(address, busy_timeout=address.busy_timeout, writes=False)
@@ -82,9 +84,7 @@ class Database:
         """
         if tx is not None:
             return self._mine(tx).stage(work)
-        future = self._writer.future()
-        self._writer.submit((future, WRITE, work, None, lazy))
-        return future
+        return self._writer.submit(WRITE, work, None, lazy)
 
     def merge(
         self,
@@ -100,19 +100,22 @@ class Database:
         which nothing may have been written. If it raises, each is done alone.
         """
         if tx is not None:
-            return self._mine(tx).stage_merged(work, item)
-        future = self._writer.future()
-        self._writer.submit((future, MERGE, work, item, lazy))
-        return future
+            ours = tx if isinstance(tx, ScriptTransaction) and tx.player is self else self._mine(tx)
+            return ours.stage_merged(work, item)
+        return self._writer.submit(MERGE, work, item, lazy)
 
-    def read(self, work: Work[T], *, tx: Tx = None) -> Awaitable[T]:
+    async def read(self, work: Work[T], *, tx: Tx = None, few: bool = False) -> T:
         """Do `work`, which only reads, on the last commit. With `tx` it sees what
-        that did by SQL, and must be answered the same when it commits."""
+        that did by SQL, and must be answered the same when it commits. Of `few` rows it
+        is done at once, in the loop."""
         if tx is not None:
-            return self._mine(tx).ask(work, reads=True, ours=True)
-        future = self._reader.future()
-        self._reader.submit((future, work))
-        return future
+            return await self._mine(tx).ask(work, reads=True, ours=True)
+        if few and not self.closed and (seen := self._glance.look(work)) is not None:
+            return seen[0]
+        return await self._read(work)
+
+    def _read(self, work: Work[T]) -> Awaitable[T]:
+        return self._reader.submit(work)
 
     # --- transactions
 
@@ -132,27 +135,21 @@ class Database:
         tx.then(call)
         return True
 
-    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> asyncio.Future[Answer]:
         if reads and not script.wrote and not script.patient:
             script.reader = reader = script.reader or self._fetchers.pick()
-            future = reader.future()
-            reader.submit((future, partial(script.look, work=work)))
-        else:
-            future = self._writer.future()
-            self._writer.submit((future, STEP, script, work, True))
-        return future
+            return reader.submit(partial(script.look, work=work))
+        return self._writer.submit(STEP, script, work, True)
 
     def commit(self, script: Script) -> Awaitable[None]:
-        future = self._writer.future()
-        self._writer.submit((future, COMMIT, script, None, False))
-        return future
+        return self._writer.submit(COMMIT, script, None, False)
 
     def forget(self, script: Script) -> None:
         if script.patient:
             self._writer.kick()
 
     def require_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise self._refusal()
 
     def _mine(self, tx: Tx) -> ScriptTransaction | AdoptedTransaction:
@@ -200,9 +197,7 @@ class Database:
         return self._watch
 
     def _look(self) -> asyncio.Future[Any]:
-        future = self._writer.future()
-        self._writer.submit((future, LOOK, None, None, True))
-        return future
+        return self._writer.submit(LOOK, None, None, True)
 
     def _woken(self, channels: Iterable[str]) -> None:
         for channel in channels:
@@ -218,13 +213,14 @@ class Database:
     # --- the end
 
     async def aclose(self) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._watch.close()
         self._wakes.wake_all()
         for worker in (self._writer, self._reader, self._fetchers):
             await worker.aclose(self._refusal())
+        self._glance.close()
         self._post.close()
 
     def _refusal(self) -> UnavailableError:

@@ -51,7 +51,8 @@ class Savepoints:
         for future, _, script, line, _ in steps:
             try:
                 results.append((future, script.ask(self._connection, line), None))
-                self.require_transaction()
+                if not self._connection.in_transaction:
+                    self.require_transaction()
             except Exception as error:  # noqa: BLE001  whoever asked shall see it
                 self._survive(error)
                 results.append((future, None, self.told(error)))

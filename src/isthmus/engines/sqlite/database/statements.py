@@ -26,13 +26,20 @@ class Statements:
         the tables of the engine, not only the user's."""
         raise NotImplementedError
 
+    async def put_off(self, work: Work[Any], *, ours: bool) -> None:
+        """Do `work` before whatever is answered next, or with the commit."""
+        raise NotImplementedError
+
     async def execute(self, sql: str, /, *places: Never, **parameters: Any) -> int:
         require_plain(sql)
         _require_names(places)
-        path = self._path  # a Work that held `self` would make a circle with its script
-        return await self.ask(
-            lambda at: _run(at, sql, parameters, path).rowcount, reads=False, ours=_OURS in sql
-        )
+        work = _execution(sql, parameters, self._path)
+        return await self.ask(work, reads=False, ours=_OURS in sql)
+
+    async def defer(self, sql: str, /, *places: Never, **parameters: Any) -> None:
+        require_plain(sql)
+        _require_names(places)
+        await self.put_off(_execution(sql, parameters, self._path), ours=_OURS in sql)
 
     async def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
         require_plain(sql)
@@ -47,11 +54,14 @@ class Statements:
         require_plain(sql)
         _require_names(places)
         path = self._path
-        names, rows = await self.ask(
-            lambda at: _table(_run(at, sql, parameters, path)),
-            reads=only_reads(sql),
-            ours=_OURS in sql,
-        )
+
+        def work(at: Connection) -> tuple[tuple[str, ...], list[Any]]:
+            try:
+                return _table(at.execute(sql, parameters))
+            except _REFUSALS as error:
+                raise refused(error, sql, path) from error
+
+        names, rows = await self.ask(work, reads=only_reads(sql), ours=_OURS in sql)
         return list(map(row_of(names)._make, rows))
 
 
@@ -62,11 +72,14 @@ def _require_names(places: Sequence[object]) -> None:
         )
 
 
-def _run(at: Connection, sql: str, parameters: Mapping[str, Any], path: Path) -> sqlite3.Cursor:
-    try:
-        return at.execute(sql, parameters)
-    except _REFUSALS as error:
-        raise refused(error, sql, path) from error
+def _execution(sql: str, parameters: Mapping[str, Any], path: Path) -> Work[int]:
+    def work(at: Connection) -> int:  # which holds no transaction: it would make a circle
+        try:
+            return at.execute(sql, parameters).rowcount
+        except _REFUSALS as error:
+            raise refused(error, sql, path) from error
+
+    return work
 
 
 def _run_many(

@@ -8,11 +8,11 @@ from typing import Any, Protocol, Self
 
 from isthmus.contracts import Transaction
 from isthmus.engines.sqlite.database.connection import Work
-from isthmus.engines.sqlite.database.script import Answer, MergedWork, Script
+from isthmus.engines.sqlite.database.script import DEFERRED, Answer, MergedWork, Script
 from isthmus.engines.sqlite.database.statements import Statements
 from isthmus.errors import ConfigError, StatementError
 
-__all__ = ["Player", "ScriptTransaction"]
+__all__ = ["DONE", "Player", "ScriptTransaction"]
 
 
 class Player(Protocol):
@@ -24,10 +24,13 @@ class Player(Protocol):
     @property
     def scope(self) -> str: ...
 
+    @property
+    def closed(self) -> bool: ...
+
     def require_open(self) -> None:
         """Raises: UnavailableError: It was closed."""
 
-    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> Awaitable[Answer]:
+    def ask(self, script: Script, work: Work[Any], *, reads: bool) -> asyncio.Future[Answer]:
         """Play what was answered, and one line more; leave no trace."""
         ...
 
@@ -44,14 +47,15 @@ class ScriptTransaction(Statements):
 
     def __init__(self, player: Player, *, patient: bool) -> None:
         super().__init__(player.path)
-        self._player = player
+        self.player = player
+        """Whose it is."""
         self._script = Script(patient=patient)
         self._then: list[Callable[[], None]] = []
-        self._turn = asyncio.Lock()  # a line at a time, whoever asks
+        self._asking: asyncio.Future[Answer] | None = None  # a line at a time, whoever asks
 
     @property
     def scope(self) -> str:
-        return self._player.scope
+        return self.player.scope
 
     def stage(self, work: Work[Any]) -> Awaitable[Any]:
         """Do `work` when this commits."""
@@ -59,8 +63,11 @@ class ScriptTransaction(Statements):
 
     def stage_merged(self, work: MergedWork, item: Any) -> Awaitable[Any]:
         """Do `item`, together with others', when this commits."""
-        self._open().staged.append((work, item))
-        return _STAGED
+        script = self._script
+        if script.ended or self.player.closed:
+            self._open()  # which says so
+        script.staged.append((work, item))
+        return DONE
 
     def then(self, call: Callable[[], None]) -> None:
         """Call once this has committed."""
@@ -69,37 +76,59 @@ class ScriptTransaction(Statements):
 
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
         """Answer `work` now, and again, alike, when this commits."""
-        async with self._turn:
-            script = self._open()
-            told = await self._player.ask(script, work, reads=reads)
+        if self._asking is not None:
+            await self._turn()
+        script = self._open()
+        self._asking = asking = self.player.ask(script, work, reads=reads)
+        try:
+            told = await asking
             script.lines.append((work, told))
             script.wrote = script.wrote or not reads
             script.sees_ours = script.sees_ours or ours
+        finally:
+            self._asking = None
         result, refusal = told
         if refusal is not None:
             raise StatementError(refusal) from refusal.cause
         return result
 
+    async def put_off(self, work: Work[Any], *, ours: bool) -> None:
+        if self._asking is not None:
+            await self._turn()
+        script = self._open()
+        script.lines.append((work, DEFERRED))
+        script.wrote = True
+        script.sees_ours = script.sees_ours or ours
+
     async def commit(self) -> None:
-        async with self._turn:
-            script = self._open()
-            script.ended = True
+        if self._asking is not None:
+            await self._turn()  # a line that is asked belongs to it
+        script = self._open()
+        script.ended = True
         if script.changes:
-            await self._player.commit(script)
+            await self.player.commit(script)
         else:
-            self._player.forget(script)
+            self.player.forget(script)
         for call in self._then:
             call()
 
     async def rollback(self) -> None:
         self._script.ended = True
-        self._player.forget(self._script)
+        self.player.forget(self._script)
+
+    async def _turn(self) -> None:
+        """Return once no line is asked."""
+        while self._asking is not None:
+            await asyncio.wait((self._asking,))
+            await asyncio.sleep(0)  # who asked it has the answer first
 
     def _open(self) -> Script:
-        if self._script.ended:
+        script = self._script
+        if script.ended:
             raise ConfigError("the transaction has ended; a task outlived its handler?")
-        self._player.require_open()
-        return self._script
+        if self.player.closed:
+            self.player.require_open()
+        return script
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,13 +143,14 @@ class ScriptTransaction(Statements):
             await (self.commit() if kind is None else self.rollback())
 
 
-class _Staged:
+class _Done:
     """Awaited, it is None at once."""
 
     def __await__(self) -> Generator[Any, Any, None]:
-        yield from ()
+        ended: Any = iter(())  # a third of what a generator costs
+        return ended
 
 
-_STAGED = _Staged()
+DONE = _Done()
 
 _: type[Transaction] = ScriptTransaction

@@ -58,17 +58,16 @@ class Worker(Generic[Job]):
 
     # --- the loop's side
 
-    def future(self) -> asyncio.Future[Any]:
-        """Return a future, for the next job."""
-        return self._home.future()
-
-    def submit(self, job: Job) -> None:
+    def submit(self, *what: Any) -> asyncio.Future[Any]:
+        """Have this done, whatever else a job consists of; return the future of its answer."""
+        future = self._home.future()
         if self._refusal is not None:
             raise type(self._refusal)(str(self._refusal))
-        self._jobs.append(job)
+        self._jobs.append((future, *what))  # type: ignore[arg-type]
         if self._idle:
             self._idle = False
             self._home.soon(self.kick)
+        return future
 
     def kick(self) -> None:
         """Wake the thread, if it sleeps."""

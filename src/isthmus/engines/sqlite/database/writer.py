@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from isthmus.engines.sqlite.address import Address
@@ -122,13 +122,14 @@ class Writer(Worker[Job]):
             if steps:
                 self.answer(self._savepoints.played(steps))
             results = self._apply(kept, fused=fused)
+            told = self._tell_ahead()
             self._execute("COMMIT" if kept else "ROLLBACK")
         except BaseException:
             self._abandon()
             raise
         finally:
             self._turn.give()
-        self._publish(results)
+        self._publish(results, told)
 
     def _apply(self, jobs: Sequence[Job], *, fused: bool) -> list[Result]:
         results: list[Result] = []
@@ -153,7 +154,8 @@ class Writer(Worker[Job]):
             return self._savepoints.isolated(script.replay)
         try:
             script.replay(self._connection)
-            self._savepoints.require_transaction()
+            if not self._connection.in_transaction:
+                self._savepoints.require_transaction()
         except Exception as error:
             raise _ChangedError from error
         return None, None
@@ -208,17 +210,27 @@ class Writer(Worker[Job]):
                     raise
                 time.sleep(_BUSY_PAUSE)
 
-    def _publish(self, results: list[Result]) -> None:
+    def _tell_ahead(self) -> set[str]:
+        """Wake the other processes that will queue behind this commit, while the disk is
+        waited for; return the channels."""
+        ahead, self._connection.ahead = self._connection.ahead, set()
+        if not (ahead and self._synced):
+            return set()
+        self._home.call(self._post.send, ahead)
+        return ahead
+
+    def _publish(self, results: list[Result], told: Collection[str] = ()) -> None:
+        """Answer, and wake who was not `told` before."""
         if self._connection.woken:
             woken, self._connection.woken = set(self._connection.woken), []
             self.answer(results, then=lambda: self._committed(woken))
-            self._post.send(woken)
+            self._post.send(woken.difference(told))
         elif results:
             self.answer(results)
         self._checkpoints.note()
 
     def _abandon(self) -> None:
-        self._connection.woken = []
+        self._connection.woken, self._connection.ahead = [], set()
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 

@@ -20,7 +20,7 @@ from isthmus.engines.sqlite.lanes.leases import Receipt
 __all__ = ["Claim", "Claimed", "Row"]
 
 _RANGE = """
-SELECT id, ?, message_id, packed, body, ?, ? FROM isthmus_message
+SELECT id, ?, packed, ?, ? FROM isthmus_message
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 _HEAD = "UPDATE isthmus_lane SET head = ?, ready = ? WHERE lane = ?"
@@ -41,11 +41,11 @@ _TAKE_SINGLES = """
 UPDATE isthmus_single SET attempt = attempt + (token <> 0), lapses = lapses + (token <> 0),
   token = ?1, ready_at = ?2 + ?3, span = ?3
 WHERE id IN (SELECT value FROM json_each(?4))
-RETURNING id, token, message_id, packed, body, attempt, lapses
+RETURNING id, token, packed, attempt, lapses
 """
 
-Row = tuple[int, int, str, bytes, bytes, int, int]
-"""id, token, the message's own id, packed, body, attempt, lapses"""
+Row = tuple[int, int, bytes, int, int]
+"""id, token, packed, attempt, lapses"""
 
 
 class Claimed(NamedTuple):

@@ -27,8 +27,7 @@ class Held:
         if now < self._looked_at:
             self._cut(now + self._lease)
         self._looked_at = now
-        for receipt in list(self._lapsed(now)):
-            self._drop(receipt)
+        self.drop(list(self._lapsed(now)))
         return self._limit - len(self._until)
 
     def _lapsed(self, now: float) -> Iterable[str]:
@@ -58,11 +57,9 @@ class Held:
 
     def drop(self, receipts: Iterable[str]) -> None:
         for receipt in receipts:
-            self._drop(receipt)
-
-    def _drop(self, receipt: str) -> None:
-        self._until.pop(receipt, None)
-        self._doubtful.discard(receipt)
+            self._until.pop(receipt, None)
+            if self._doubtful:
+                self._doubtful.discard(receipt)
 
     def doubt(self, receipts: Iterable[str]) -> None:
         """A transaction that is still open settles these."""

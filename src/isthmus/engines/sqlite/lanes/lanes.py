@@ -64,8 +64,7 @@ CREATE TABLE isthmus_message (
   id INTEGER PRIMARY KEY,
   message_id TEXT NOT NULL,
   sent_at REAL NOT NULL,
-  packed BLOB NOT NULL,
-  body BLOB NOT NULL
+  packed BLOB NOT NULL -- all of the message
 );
 CREATE TABLE isthmus_lease (
   token INTEGER PRIMARY KEY,
@@ -91,8 +90,7 @@ CREATE TABLE isthmus_single (
   span REAL NOT NULL,
   message_id TEXT NOT NULL,
   sent_at REAL NOT NULL,
-  packed BLOB NOT NULL,
-  body BLOB NOT NULL
+  packed BLOB NOT NULL -- all of the message
 );
 CREATE INDEX isthmus_single_ready ON isthmus_single (lane, ready_at)
   WHERE blocked = 0;

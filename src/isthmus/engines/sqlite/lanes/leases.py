@@ -17,7 +17,7 @@ _LEAVE = "UPDATE isthmus_lease SET left = left - ? WHERE token = ?"
 _END = "DELETE FROM isthmus_lease WHERE token = ?"
 _SINGLE_OUT = """
 INSERT INTO isthmus_single
-SELECT id, ?2, '', ?3, 0, ?4, ?5, ?6, ?7, message_id, sent_at, packed, body
+SELECT id, ?2, '', ?3, 0, ?4, ?5, ?6, ?7, message_id, sent_at, packed
 FROM isthmus_message WHERE id = ?1
 """
 _LIVE = """

@@ -1,18 +1,20 @@
 """One taker of one subscription."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from isthmus.contracts import Delivery, Outcome, Receiver, Tx
 from isthmus.engines.sqlite.database.database import Database
-from isthmus.engines.sqlite.lanes.claims import Claim, Claimed
+from isthmus.engines.sqlite.database.transaction import DONE
+from isthmus.engines.sqlite.lanes.claims import Claim, Claimed, Row
 from isthmus.engines.sqlite.lanes.held import Held
 from isthmus.engines.sqlite.lanes.lanes import channel_of, first_due, lanes_of
 from isthmus.engines.sqlite.lanes.leases import Receipt
 from isthmus.engines.sqlite.lanes.moments import Moments
 from isthmus.engines.sqlite.lanes.settlement import Extension, Settlement, settle
 from isthmus.engines.sqlite.limits import require_few
-from isthmus.engines.sqlite.packing import unpack
+from isthmus.engines.sqlite.packing import unpack_all
 from isthmus.errors import LeaseLostError
 
 __all__ = ["SqliteReceiver"]
@@ -92,7 +94,7 @@ class SqliteReceiver:
         self._busy = len(claimed.rows) >= all_of
         if not claimed.rows:
             return None, min(claimed.due_at, self._held.lapse_at())
-        deliveries = [_delivery(*row) for row in claimed.rows]
+        deliveries = _deliveries(claimed.rows)
         self._held.take([each.receipt for each in deliveries], now)
         returned = all(each.attempt > 1 for each in deliveries)
         self._came_back = self._came_back + len(deliveries) if returned else 0
@@ -110,18 +112,23 @@ class SqliteReceiver:
         if lost:
             raise LeaseLostError(lost)
 
-    async def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> None:
+    def settle(self, outcomes: Sequence[Outcome], *, tx: Tx = None) -> Awaitable[None]:
         if not outcomes:
-            return
+            return DONE
         require_few(outcomes)
         clock, whole = self._database.clock, tx is not None
         settlement = Settlement(self._sub, outcomes, clock, whole, self._held)
         receipts = [outcome.receipt for outcome in outcomes]
-        lost = await self._database.merge(settle, settlement, tx=tx)
+        settling: Awaitable[Any] = self._database.merge(settle, settlement, tx=tx)
         if not whole:
-            self._let_go(receipts)
-        elif not self._database.then(tx, lambda: self._let_go(receipts)):
+            return self._settled(settling, receipts)
+        if not self._database.then(tx, lambda: self._let_go(receipts)):
             self._held.doubt(receipts)
+        return settling
+
+    async def _settled(self, settling: Awaitable[Sequence[str]], receipts: Sequence[str]) -> None:
+        lost = await settling
+        self._let_go(receipts)
         if lost:
             raise LeaseLostError(lost)
 
@@ -138,10 +145,12 @@ class SqliteReceiver:
         await self.drain()
 
 
-def _delivery(
-    id_: int, token: int, message_id: str, packed: bytes, body: bytes, attempt: int, lapses: int
-) -> Delivery:
-    return Delivery(unpack(message_id, body, packed), f"{_lease(token)}{id_:x}", attempt, lapses)
+def _deliveries(rows: Sequence[Row]) -> list[Delivery]:
+    messages = unpack_all([packed for _, _, packed, _, _ in rows])
+    return [
+        Delivery(message, f"{_lease(token)}{id_:x}", attempt, lapses)
+        for message, (id_, token, _, attempt, lapses) in zip(messages, rows, strict=True)
+    ]
 
 
 @lru_cache(maxsize=64)

@@ -22,12 +22,12 @@ _OPEN = "INSERT INTO isthmus_lane (sub, priority, head, ready) VALUES (?, ?, 0, 
 _SINGLE = """
 INSERT INTO isthmus_single VALUES (?1, ?2, ?3, ?4,
   EXISTS (SELECT 1 FROM isthmus_single WHERE lane = ?2 AND key = ?3 AND key <> ''),
-  1, 0, 0, 0, ?5, ?6, ?7, ?8)
+  1, 0, 0, 0, ?5, ?6, ?7)
 """
 
 
-Row = tuple[int, str, str, bytes, bytes]
-"""Its place in the call, the message's own id, key, packed, body"""
+Row = tuple[int, str, str, bytes]
+"""Its place in the call, the message's own id, key, packed"""
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
@@ -44,7 +44,7 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     def of(cls, topic: str, messages: Sequence[Message], *, delay: float, clock: Clock) -> "Send":
         rows: dict[int, list[Row]] = {}
         for place, message in enumerate(messages):
-            row = (place, message.id, message.key, pack(message), message.body)
+            row = (place, message.id, message.key, pack(message))
             rows.setdefault(message.priority, []).append(row)
         return cls(topic, len(messages), rows, delay, clock)
 
@@ -55,10 +55,10 @@ def store(db: Connection, sends: Sequence[Send]) -> list[None]:
     for send in sends:
         topics.setdefault(send.topic, []).append(send)
     for topic, group in topics.items():
-        count = sum(send.size for send in group)
+        count = sum([send.size for send in group])
         for sub, ordered, last in db.execute(_NUMBER, (count, topic)).fetchall():
             _store(db, sub, group, first=last - count + 1, ordered=bool(ordered))
-            db.wake(channel_of(sub))
+            db.wake(channel_of(sub), ahead=True)
     return [None] * len(sends)
 
 
@@ -72,7 +72,7 @@ def _store(db: Connection, sub: int, sends: Sequence[Send], *, first: int, order
     ranges: dict[int, list[_Part]] = defaultdict(list)
     singles: dict[int, list[_Part]] = defaultdict(list)
     for send in sends:
-        ready_at = ready_after(send.delay, at)
+        ready_at = ready_after(send.delay, at) if send.delay else 0.0
         for priority, rows in send.rows.items():
             part = first, ready_at, rows
             if ordered:
@@ -92,9 +92,9 @@ def _store_ranges(
     lane = _lane(db, sub, priority, ready=sum([len(rows) for _, _, rows in parts]))
     base = lane << NUMBERS
     rows = [
-        (base + first + place, name, at, packed, body)
+        (base + first + place, name, at, packed)
         for first, _, rows in parts
-        for place, name, _, packed, body in rows
+        for place, name, _, packed in rows
     ]
     insert(db, "isthmus_message", rows)
 
@@ -105,9 +105,9 @@ def _store_singles(
     lane = _lane(db, sub, priority, ready=0)
     base = lane << NUMBERS
     rows = [
-        (base + first + place, lane, key if ordered else "", ready_at, name, at, packed, body)
+        (base + first + place, lane, key if ordered else "", ready_at, name, at, packed)
         for first, ready_at, rows in parts
-        for place, name, key, packed, body in rows
+        for place, name, key, packed in rows
     ]
     db.executemany(_SINGLE, sorted(rows))  # by id: who is blocked depends on those before
 

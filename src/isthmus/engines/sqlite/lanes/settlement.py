@@ -88,7 +88,11 @@ class _Round:
         for number, settlement in enumerate(self._settlements):
             for place, outcome in enumerate(settlement.outcomes):
                 token, _, id_ = outcome.receipt.partition(".")
-                words, message = self._words[token], hex_number(id_)
+                words = self._words[token]
+                try:
+                    message = int(id_, 16)
+                except ValueError:
+                    message = 0  # which is no id
                 if message in words:
                     self._lost[number].append(place)
                 else:

@@ -51,11 +51,11 @@ SELECT min(sent_at) FROM (
 )
 """
 _RANGES = """
-SELECT id, message_id, packed, body, sent_at FROM isthmus_message
+SELECT id, packed, sent_at FROM isthmus_message
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 _APART = """
-SELECT id, message_id, packed, body, sent_at, ready_at, attempt + (token <> 0 AND ready_at <= ?),
+SELECT id, packed, sent_at, ready_at, attempt + (token <> 0 AND ready_at <= ?),
   token FROM isthmus_single
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
@@ -157,7 +157,7 @@ class _Page:
         return [self._in_range(leases, *row) for row in self._rows(_RANGES)]
 
     def _in_range(
-        self, leases: list[Any], id_: int, name: str, packed: bytes, body: bytes, sent_at: float
+        self, leases: list[Any], id_: int, packed: bytes, sent_at: float
     ) -> tuple[int, Waiting]:
         ready_at, attempt, leased = sent_at, 1, False
         before = bisect_right(leases, id_, key=_first) - 1
@@ -165,11 +165,11 @@ class _Page:
             _, _, ready_at, lapses = leases[before]
             leased = ready_at > self.now
             attempt = 1 + lapses + (not leased)
-        return self._waiting(id_, name, packed, body, sent_at, ready_at, attempt, leased=leased)
+        return self._waiting(id_, packed, sent_at, ready_at, attempt, leased=leased)
 
     def _singles(self) -> Sequence[tuple[int, Waiting]]:
         return [
-            self._waiting(*row, leased=bool(token) and row[5] > self.now)
+            self._waiting(*row, leased=bool(token) and row[3] > self.now)
             for *row, token in self._rows(_APART, self.now)
         ]
 
@@ -180,9 +180,7 @@ class _Page:
     def _waiting(
         self,
         id_: int,
-        name: str,
         packed: bytes,
-        body: bytes,
         sent_at: float,
         ready_at: float,
         attempt: int,
@@ -191,7 +189,7 @@ class _Page:
     ) -> tuple[int, Waiting]:
         number = number_of(id_)
         return number, Waiting(
-            message=unpack(name, body, packed),
+            message=unpack(packed),
             place=f"{number:010x}",
             sent_at=sent_at,
             ready_at=ready_at or sent_at,

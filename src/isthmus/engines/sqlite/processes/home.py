@@ -30,6 +30,10 @@ class Home:
             loop = self._bind(asyncio.get_running_loop())
         return loop.create_future()
 
+    def require(self) -> None:
+        """Raises: ConfigError: This is another loop."""
+        self._bind(asyncio.get_running_loop())
+
     def leave(self) -> None:
         """This is a forked child, where no thread of ours runs."""
         self._forked, self._loop = True, None

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 __all__ = ["Post"]
@@ -16,6 +16,8 @@ _log = logging.getLogger("isthmus.engines.sqlite")
 
 _LONGEST_ADDRESS = 107
 _LARGEST = 32 * 1024
+_OFTEN = 0.005
+"""Seconds in which no new box is looked for: who opens one also looks by itself."""
 _FRESH = 0.1
 """A folder that changed so short a time ago may change again unnoticed, in seconds."""
 
@@ -33,6 +35,7 @@ class Post:
         self._box: socket.socket | None = None
         self._name = f"{os.getpid():x}-{secrets.token_hex(4)}"
         self._known: tuple[int, list[str]] = (-1, [])
+        self._looked_at = 0.0
         self._fd = -1
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -65,9 +68,9 @@ class Post:
                 letters.update(box.recv(_LARGEST).decode(errors="replace").split("\0"))
         arrived(letters)
 
-    def send(self, channels: Iterable[str]) -> None:
+    def send(self, channels: Collection[str]) -> None:
         """Tell all others; from any thread."""
-        names = self._others()
+        names = self._others() if channels else ()
         if not names:
             return
         letter = "\0".join(channels).encode()
@@ -85,9 +88,14 @@ class Post:
             pass  # its box is full, or closed to us: it will look by itself
 
     def _others(self) -> Sequence[str]:
+        now = time.monotonic()
+        if now - self._looked_at < _OFTEN:
+            return self._known[1]
+        self._looked_at = now
         try:
             changed_at = os.stat(self._folder).st_mtime_ns  # noqa: PTH116
         except OSError:
+            self._known = (-1, [])
             return ()
         if changed_at != self._known[0]:
             names = [name for name in os.listdir(self._folder) if name != self._name]  # noqa: PTH208

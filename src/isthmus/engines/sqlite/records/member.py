@@ -7,7 +7,7 @@ from typing import NamedTuple
 from isthmus.contracts import Member, Record, Transaction, Tx
 from isthmus.engines.sqlite.database.database import Connection, Database
 from isthmus.engines.sqlite.records.groups import Attendance, Fence, Group, Holding, Seat, fence
-from isthmus.engines.sqlite.records.records import Row, Shape, channel_of, page, record_of
+from isthmus.engines.sqlite.records.records import Row, Shape, channel_of, page, records_of
 
 __all__ = ["SqliteMember", "new_name"]
 
@@ -122,7 +122,7 @@ class SqliteMember:
         records: list[Record] = []
         for number, rows in pages.rows.items():
             if self._cursors.get(number) == before[number]:
-                found = [record_of(row, number) for row in rows]
+                found = records_of(rows, number)
                 self._cursors[number] = found[-1].offset + 1
                 records += found
         self._turn += bool(records)

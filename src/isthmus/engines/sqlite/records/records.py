@@ -17,7 +17,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Record, Versions, partition_of
 from isthmus.engines.sqlite.database.connection import Connection
 from isthmus.engines.sqlite.database.rows import insert
-from isthmus.engines.sqlite.packing import pack, unpack
+from isthmus.engines.sqlite.packing import pack, unpack_all
 from isthmus.errors import ConflictError
 from isthmus.message import Message
 
@@ -32,7 +32,7 @@ __all__ = [
     "history",
     "page",
     "part_of",
-    "record_of",
+    "records_of",
 ]
 
 OFFSETS = 40
@@ -61,15 +61,14 @@ CREATE TABLE isthmus_record (
   id INTEGER PRIMARY KEY,
   at REAL NOT NULL,
   version INTEGER,
-  message_id TEXT NOT NULL,
   key TEXT NOT NULL,
-  packed BLOB NOT NULL,
-  body BLOB NOT NULL
+  size INTEGER NOT NULL, -- of the body, in bytes; 0 is a tombstone
+  packed BLOB NOT NULL -- all of the message
 );
 CREATE INDEX isthmus_record_key ON isthmus_record (id >> 40, key, version)
   WHERE version IS NOT NULL;
 CREATE INDEX isthmus_record_tombstone ON isthmus_record (id)
-  WHERE version IS NOT NULL AND length(body) = 0;
+  WHERE version IS NOT NULL AND size = 0;
 CREATE TABLE isthmus_version ( -- of keys whose last records are gone
   part INTEGER NOT NULL,
   key TEXT NOT NULL,
@@ -87,17 +86,17 @@ SELECT ifnull(
   ifnull((SELECT version FROM isthmus_version WHERE part = ?1 AND key = ?2), 0))
 """
 _PAGE = """
-SELECT id, at, ifnull(version, 0), message_id, packed, body FROM isthmus_record
+SELECT id, at, ifnull(version, 0), packed FROM isthmus_record
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 _HISTORY = """
-SELECT id, at, version, message_id, packed, body FROM isthmus_record
+SELECT id, at, version, packed FROM isthmus_record
 WHERE id >> 40 = ? AND key = ? AND version > ? AND version IS NOT NULL ORDER BY version LIMIT ?
 """
 _FIRST = "SELECT id, at FROM isthmus_record WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
 
-Row = tuple[int, float, int, str, bytes, bytes]
-"""id, at, version, the message's id, packed, body"""
+Row = tuple[int, float, int, bytes]
+"""id, at, version, packed"""
 
 
 class Shape(NamedTuple):
@@ -114,8 +113,8 @@ class Append(NamedTuple):
     """What one call of `append` adds."""
 
     shape: Shape
-    rows: Sequence[tuple[int, str, str, bytes, bytes]]
-    """part, the message's id, key, packed, body"""
+    rows: Sequence[tuple[int, str, int, bytes]]
+    """part, key, size of the body, packed"""
     expected: Mapping[str, int]
     clock: Clock
 
@@ -123,7 +122,7 @@ class Append(NamedTuple):
     def of(
         cls, shape: Shape, messages: Sequence[Message], *, expected: Versions, clock: Clock
     ) -> "Append":
-        rows = [(part_of(shape, m.key), m.id, m.key, pack(m), m.body) for m in messages]
+        rows = [(part_of(shape, m.key), m.key, len(m.body), pack(m)) for m in messages]
         return cls(shape, rows, expected or {}, clock)
 
 
@@ -145,7 +144,7 @@ def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | No
             _place(each, versions, places, rows)
             db.wake(channel_of(each.shape.log))
     for part, added in rows.items():
-        size = sum(len(key.encode()) + len(body) for *_, key, _, body in added)
+        size = sum(len(key.encode()) + body for *_, key, body, _ in added)
         db.execute(_ADVANCE, (places[part] & _LAST, size, part))
         insert(db, "isthmus_record", added)
     return answers
@@ -196,12 +195,12 @@ def _place(
 ) -> None:
     """Give each row its id and version, and put it with the others of its partition."""
     at, version = append.clock.now(), None
-    for part, name, key, packed, body in append.rows:
+    for part, key, size, packed in append.rows:
         if append.shape.versioned:
             version = versions[part, key] = versions[part, key] + 1
         id_ = places[part]
         places[part] = id_ + 1
-        rows[part].append((id_, at, version, name, key, packed, body))
+        rows[part].append((id_, at, version, key, size, packed))
 
 
 def page(db: Connection, part: int, *, offset: int, limit: int) -> list[Row]:
@@ -213,10 +212,13 @@ def history(db: Connection, part: int, key: str, *, after: int, limit: int) -> l
     return db.execute(_HISTORY, (part, key, after, limit)).fetchall()
 
 
-def record_of(row: Row, number: int) -> Record:
-    """Return the record of partition `number` that lies in this row."""
-    id_, at, version, name, packed, body = row
-    return Record(unpack(name, body, packed), number, id_ & _LAST, at, version)
+def records_of(rows: Sequence[Row], number: int) -> list[Record]:
+    """Return the records of partition `number` that lie in these rows."""
+    messages = unpack_all([packed for _, _, _, packed in rows])
+    return [
+        Record(message, number, id_ & _LAST, at, version)
+        for message, (id_, at, version, _) in zip(messages, rows, strict=True)
+    ]
 
 
 def first_since(db: Connection, part: int, tail: int, moment: float) -> int:

@@ -30,7 +30,7 @@ JOIN isthmus_log USING (log)
 WHERE retention IS NOT NULL OR max_bytes IS NOT NULL OR compaction
 """
 _SIZES = """
-SELECT id, at, length(CAST(key AS BLOB)) + length(body) FROM isthmus_record
+SELECT id, at, length(CAST(key AS BLOB)) + size FROM isthmus_record
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 _KEYS = "SELECT id, key FROM isthmus_record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"
@@ -39,7 +39,7 @@ SELECT id FROM isthmus_record
 WHERE id >> 40 = ? AND key = ? AND version IS NOT NULL AND id < ?
 """
 _TOMBSTONES = """
-SELECT id FROM isthmus_record WHERE version IS NOT NULL AND length(body) = 0
+SELECT id FROM isthmus_record WHERE version IS NOT NULL AND size = 0
   AND id BETWEEN ? AND ? AND at <= ? AND key <> '' LIMIT ?
 """
 _REMEMBER = """
@@ -50,7 +50,7 @@ ON CONFLICT DO UPDATE SET version = max(version, excluded.version)
 """
 _DROP = """
 DELETE FROM isthmus_record WHERE id IN (SELECT value FROM json_each(?))
-RETURNING length(CAST(key AS BLOB)) + length(body)
+RETURNING length(CAST(key AS BLOB)) + size
 """
 _SHRINK = "UPDATE isthmus_partition SET bytes = bytes - ? WHERE part = ?"
 _STATE = "SELECT clean, tail FROM isthmus_partition WHERE part = ?"
