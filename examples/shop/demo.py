@@ -1,10 +1,12 @@
-"""The demonstration: real processes, real orders, two workers killed, nothing lost.
+"""The demonstration: real processes, real orders, two workers killed, payments failing and
+stalling, nothing lost.
 
     make demo        or: python examples/shop/demo.py [--orders 2000] [--keep]
 
-Starts the shop (three worker processes), a payment and a mail service, sends the
-orders over HTTP, kills a worker with SIGKILL twice meanwhile, waits until all is
-settled, and prints what came of it. Exits 1 if a number does not add up.
+Starts the shop (three worker processes), a payment service, a mail service and a courier,
+and sends the orders over HTTP. Meanwhile it kills a worker with SIGKILL twice, and has
+services fail, stall and recover. Waits until all is settled, and prints what came of it.
+Exits 1 if a number does not add up.
 """
 
 import argparse
@@ -20,34 +22,25 @@ from outcome import Outcome
 from processes import WORKERS, Shop
 from progress import Progress
 from tally import tally
+from trouble import trouble
 
 HERE = Path(__file__).parent
 ORDER = '{"id": "1", "account": "me", "sku": "lamp", "total": 4200}'
-KILLS = (0.3, 0.6)
-"""How much of the orders are sent when a worker is killed."""
 
 
 async def demonstrate(orders: int, folder: Path) -> Outcome:
     """Run the whole story once; return what came of it."""
     basket = Basket(orders)
-    print(f"starting the shop: {WORKERS} worker processes, a payment and a mail service")
+    print(f"starting the shop: {WORKERS} worker processes, and three services outside")
     async with Shop(folder) as shop:
         began = time.monotonic()
         with Progress("orders sent", len(basket.requests)) as sent:
-            killer = asyncio.create_task(kill_workers(shop, sent))
+            meanwhile = asyncio.create_task(trouble(shop, sent, orders))
             answers = await send(basket, shop.url, concurrency=32, sent=sent.step)
-            await killer
-        sending = time.monotonic() - began
+            sending = time.monotonic() - began
+            await meanwhile
         counted = await tally(shop, len(basket.good), began)
-        return Outcome(basket, answers, sending, len(shop.killed), counted)
-
-
-async def kill_workers(shop: Shop, sent: Progress) -> None:
-    """Kill one worker, as a power cut would, each time the mark is reached."""
-    for share in KILLS:
-        await sent.reached(share)
-        pid = shop.kill_a_worker()
-        sent.note(f"killed worker {pid} with SIGKILL")
+        return Outcome(basket, answers, sending, shop.killed, counted)
 
 
 async def keep(folder: Path) -> None:
@@ -56,6 +49,7 @@ async def keep(folder: Path) -> None:
         print(f"the shop takes orders at {shop.url}; Ctrl-C ends it")
         print(f"  curl --json '{ORDER}' {shop.url}")
         print(f"  isthmus queues --engine {shop.engine}")
+        print(f"  curl -X PUT {shop.payments}/mood/failing   # or stalling, or well")
         await shop.ended()
 
 

@@ -11,33 +11,35 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+from diary import Diary
 
 HERE = Path(__file__).parent
 WORKERS = 3
 
 
 class Shop:
-    """The shop in three worker processes, and the payment and mail services."""
+    """The shop in three worker processes, and the services outside: payment, mail, courier."""
 
     def __init__(self, folder: Path) -> None:
-        payments, mail, shop = free_ports(3)
-        self.payments, self.mail = (f"http://127.0.0.1:{port}/" for port in (payments, mail))
+        *outside, shop = self._ports = free_ports(4)
+        self.payments, self.mail, self.courier = (f"http://127.0.0.1:{port}" for port in outside)
         self.url = f"http://127.0.0.1:{shop}/v1/orders"
         self.engine = f"sqlite:///{folder / 'shop.db'}"
         self.log = folder / "shop.log"
-        self._ports = (payments, mail, shop)
+        self.diary = Diary(folder / "diary.jsonl")
         self._processes: list[asyncio.subprocess.Process] = []
         self._draw = random.Random(3)
         self.killed: list[int] = []
 
     async def __aenter__(self) -> Self:
-        payments, mail, shop = self._ports
-        await self._start("recorder.py", str(payments))
-        await self._start("recorder.py", str(mail))
+        *outside, shop = self._ports
+        for port in outside:
+            await self._start("provider.py", f"{port}")
         await self._start(
-            "-m", "isthmus", "run", "shop:app", "--workers", str(WORKERS), "--port", str(shop)
+            "-m", "isthmus", "run", "watched:app", "--workers", f"{WORKERS}", "--port", f"{shop}"
         )
-        for url in (self.payments, self.mail, f"http://127.0.0.1:{shop}/readyz"):
+        ready = f"http://127.0.0.1:{shop}/readyz"
+        for url in (self.payments, self.mail, self.courier, ready):
             await self._until_it_answers(url)
         return self
 
@@ -75,6 +77,8 @@ class Shop:
             "ISTHMUS_ENGINE": self.engine,
             "SHOP_PAYMENTS": self.payments,
             "SHOP_MAIL": self.mail,
+            "SHOP_COURIER": self.courier,
+            "SHOP_DIARY": str(self.diary.path),
         }
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(

@@ -5,7 +5,8 @@
                                                                 └─► analytics      └─► balances
 
 Every handler is a transaction: its rows, what it sends on, and the
-acknowledgement of what it received commit together, or not at all.
+acknowledgement of what it received commit together, or not at all. A call to a
+service outside carries a key, so that its effect happens once.
 """
 
 import os
@@ -14,11 +15,22 @@ from typing import Annotated
 
 import aiohttp
 import msgspec
+from starlette.responses import JSONResponse
 
 from isthmus import App, Record, Retry, Transaction, schema
+from isthmus.resilience import (
+    Bulkhead,
+    CircuitBreaker,
+    Fallback,
+    Policy,
+    Timeout,
+    degraded_headers,
+    degrading,
+)
 
 PAYMENTS = os.environ.get("SHOP_PAYMENTS", "http://127.0.0.1:8601")
 MAIL = os.environ.get("SHOP_MAIL", "http://127.0.0.1:8602")
+COURIER = os.environ.get("SHOP_COURIER", "http://127.0.0.1:8603")
 
 app = App("shop")
 app.migrations("migrations")
@@ -50,18 +62,42 @@ class Ticket(msgspec.Struct):
     id: str
 
 
+class Page(msgspec.Struct):
+    """What a customer sees of an order."""
+
+    id: str
+    paid: bool
+    arrives: str
+
+
 orders = app.queue("orders", Order)
 accepted = app.topic("order-accepted", Order)
 ledger = app.stream("ledger", Entry, key=lambda entry: entry.account, partitions=8)
 
 quick = Retry(attempts=3, delay=0.2, cap=2)
 patient = Retry(attempts=8, delay=0.2, cap=5)
+stoic = Retry(attempts=40, delay=0.5, cap=2)
+
+pay = Policy(
+    Retry(3, delay=0.1),
+    CircuitBreaker(consecutive=5, open_for=2),
+    Bulkhead(16),
+    Timeout(1),
+    name="payments",
+)
+delivery = Policy(
+    Fallback("in a few days"),
+    CircuitBreaker(consecutive=5, open_for=1),
+    Timeout(0.5),
+    name="delivery",
+)
 
 
 @app.resource
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """One HTTP client for all handlers of a process."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+    limit = aiohttp.ClientTimeout(total=5)
+    async with aiohttp.ClientSession(timeout=limit, raise_for_status=True) as session:
         yield session
 
 
@@ -70,6 +106,15 @@ async def take(order: Order) -> Ticket:
     """Answer once the order is safe; the same id twice is one order."""
     await orders.send(order, id=order.id)
     return Ticket(order.id)
+
+
+@app.get("/v1/orders/{order_id}")
+async def page(order_id: str, tx: Transaction, http: aiohttp.ClientSession) -> JSONResponse:
+    """Show an order, without the courier's estimate if need be; the answer says so."""
+    paid = await tx.fetch("select 1 from payments where order_id = :id", id=order_id)
+    with degrading():
+        shown = Page(order_id, bool(paid), await arrival(http, order_id))
+        return JSONResponse(msgspec.to_builtins(shown), headers=degraded_headers())
 
 
 @orders.handler(concurrency=32, retry=quick, lease=3)
@@ -86,9 +131,9 @@ async def accept(order: Order, tx: Transaction) -> None:
     await accepted.publish(order, id=order.id)
 
 
-@accepted.subscription("billing", concurrency=32, retry=patient, lease=3)
+@accepted.subscription("billing", concurrency=16, retry=stoic, lease=3)
 async def bill(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> None:
-    await tell(http, PAYMENTS, order)
+    await charge(http, order, idempotency_key=order.id)
     await tx.execute(
         "insert into payments (order_id, amount) values (:id, :total)",
         id=order.id,
@@ -99,7 +144,7 @@ async def bill(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> No
 
 @accepted.subscription("mailing", concurrency=32, retry=patient, lease=3)
 async def mail(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> None:
-    await tell(http, MAIL, order)
+    await tell(http, MAIL, order, key=order.id)
     await tx.execute("insert into mails (order_id) values (:id)", id=order.id)
 
 
@@ -124,9 +169,19 @@ async def post(entry: Entry, tx: Transaction, record: Record) -> None:
     )
 
 
-async def tell(http: aiohttp.ClientSession, url: str, order: Order) -> None:
+@pay
+async def charge(http: aiohttp.ClientSession, order: Order, *, idempotency_key: str) -> None:
+    await tell(http, PAYMENTS, order, key=idempotency_key)
+
+
+@delivery
+async def arrival(http: aiohttp.ClientSession, order_id: str) -> str:
+    async with http.get(f"{COURIER}/estimates/{order_id}") as answer:
+        return (await answer.json())["arrives"]
+
+
+async def tell(http: aiohttp.ClientSession, url: str, order: Order, *, key: str) -> None:
     """Call a service outside; the key lets it make the effect of two calls one."""
-    async with http.post(
-        url, json=msgspec.to_builtins(order), headers={"Idempotency-Key": order.id}
-    ) as answer:
-        answer.raise_for_status()
+    content = msgspec.to_builtins(order)
+    async with http.post(url, json=content, headers={"Idempotency-Key": key}):
+        pass

@@ -1,4 +1,4 @@
-"""Counting what came of it: in the database, and at the services outside."""
+"""Counting what came of it: in the database, at the services outside, in the diary."""
 
 import asyncio
 import os
@@ -6,10 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
+from diary import Notes
 from processes import Shop
 from progress import Progress
+from trouble import report
 
 from isthmus import App, Transaction
 
@@ -47,19 +50,23 @@ class Tally:
     """Dead letters of the orders, by their last error."""
     dead_elsewhere: int
     waiting: int
-    outside: Mapping[str, Mapping[str, int]]
-    """Per service outside: {"effects": n, "repeats": n}."""
+    outside: Mapping[str, Mapping[str, Any]]
+    """What the payment service and the mail service say."""
+    payments: Notes
+    """What the policy of payments told, in all workers."""
     took: float
     """Seconds from the first request until all was settled."""
 
     def lost(self, orders: int) -> int:
         """How many effects of `orders` orders are missing."""
-        return sum(orders - rows.different for rows in self.effects.values())
+        rows = sum(orders - rows.different for rows in self.effects.values())
+        return rows + sum(orders - seen["effects"] for seen in self.outside.values())
 
     @property
     def twice(self) -> int:
         """How many effects were done more than once."""
-        return sum(rows.all - rows.different for rows in self.effects.values())
+        rows = sum(rows.all - rows.different for rows in self.effects.values())
+        return rows + sum(seen["twice"] for seen in self.outside.values())
 
 
 async def tally(shop: Shop, orders: int, began: float) -> Tally:
@@ -68,7 +75,7 @@ async def tally(shop: Shop, orders: int, began: float) -> Tally:
     from shop import accepted, app  # the environment says where it runs
     from shop import orders as queue
 
-    async with app:
+    async with app, aiohttp.ClientSession() as http:
         left = await _until_settled(app, orders)
         took = time.monotonic() - began
         letters = await queue.dead_letters.list(limit=1000)
@@ -82,9 +89,10 @@ async def tally(shop: Shop, orders: int, began: float) -> Tally:
                 dead_elsewhere=sum(elsewhere),
                 waiting=left,
                 outside={
-                    "payment": await _report(shop.payments),
-                    "mail": await _report(shop.mail),
+                    "payment": await report(http, shop.payments),
+                    "mail": await report(http, shop.mail),
                 },
+                payments=shop.diary.read().of("payments"),
                 took=took,
             )
 
@@ -118,8 +126,3 @@ async def _rows(tx: Transaction, table: str) -> Rows:
 async def _number(tx: Transaction, sql: str) -> int:
     (row,) = await tx.fetch(sql)
     return row[0]
-
-
-async def _report(url: str) -> dict[str, int]:
-    async with aiohttp.ClientSession() as http, http.get(url) as answer:
-        return await answer.json()
