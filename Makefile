@@ -26,6 +26,9 @@ tour: $(READY)/isthmus  ## Run the shop as demo does, and say where each pattern
 bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk
 	@$(PY) -m bench
 
+bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
+	@$(PY) -m bench resilience
+
 ##@ Develop
 
 setup: $(READY)/isthmus $(READY)/check  ## Make .venv with isthmus and every tool (no-op when up to date)
@@ -86,11 +89,11 @@ clean:  ## Remove the environment, caches and build products
 help:  ## Show this
 	@awk 'BEGIN { FS = ":.*##" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*##/ { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 
 $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench setup test torture simulate faults check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench bench-resilience setup test torture simulate faults check lint types imports public docs api fmt shape lock clean help

@@ -15,6 +15,7 @@ NAMES = (
     "transaction",
     "layers",
     "footprint",
+    "resilience",
 )
 
 
