@@ -4,11 +4,10 @@ What crosses a boundary is never lost, and its effect in your database happens
 once. Rooms are imported when a name of theirs is first used.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-# At once, not when first used: the decorator must win over the module of its name.
-from isthmus.schema import schema, upcaster
 
 if TYPE_CHECKING:
     from isthmus.app import App, Module
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from isthmus.message import Message
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import Retry
+    from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
     from isthmus.streams import Stream
 
@@ -81,6 +81,7 @@ _HOMES = {
     "isthmus.message": ("Message",),
     "isthmus.messaging": ("Keeping", "Queue", "Topic"),
     "isthmus.resilience": ("Retry",),
+    "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
     "isthmus.streams": ("Stream",),
 }
@@ -136,3 +137,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Isthmus(ModuleType):
+    """Keeps `isthmus.schema` the decorator: who imports the room of that name would bind it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "schema" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Isthmus
