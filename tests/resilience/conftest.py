@@ -10,5 +10,5 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Both ways of binding a function: its strategies in one coroutine, or in one for each."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "chained":
-            patch.setattr(Policy, "_compiled", lambda self, call: self.around(call, self._site))
+            patch.setattr(Policy, "_compiled", Policy.around)
         yield

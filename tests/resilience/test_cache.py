@@ -649,3 +649,9 @@ def test_its_options_make_another_like_it():
     made = Cache(4, stale=1, stale_if_error=2, key=str, most=7, negative=1, name="p")
     assert Cache(**made.options()).options() == made.options()
     assert repr(Cache(**made.options())) == repr(made)
+
+
+def test_it_shows_what_it_was_made_with():
+    assert repr(Cache(10)) == "Cache(10)"
+    shown = "Cache(10, stale=1, stale_if_error=2, negative=0, most=7, name='x')"
+    assert repr(Cache(10, stale=1, stale_if_error=2, negative=0, most=7, name="x")) == shown

@@ -186,8 +186,10 @@ async def test_two_functions_do_not_answer_for_each_other(supplier: Supplier):
     fallback = Fallback(LastKnownGood())
     await fallback.around(supplier.get, site())("a")
     supplier.error = OSError("away")
+    other = Supplier()
+    other.error = OSError("away")
     with pytest.raises(OSError):
-        await fallback.around(supplier.get, site())("a")
+        await fallback.around(other.get, site())("a")
 
 
 async def test_arguments_that_cannot_tell_calls_apart_are_refused_before_the_call(

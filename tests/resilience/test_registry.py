@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from isthmus.errors import ConfigError, NotFoundError
-from isthmus.resilience import Bulkhead, CircuitBreaker, CircuitOpenError, Retry, Timeout
+from isthmus.resilience import (
+    Bulkhead,
+    Chaos,
+    CircuitBreaker,
+    CircuitOpenError,
+    Feature,
+    Hedge,
+    Policy,
+    Retry,
+    Timeout,
+)
 from isthmus.resilience.registry import Policies
 
 pytestmark = pytest.mark.usefixtures("way")
@@ -109,7 +119,10 @@ async def test_what_is_not_said_any_more_is_as_it_was_defined():
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"payments": {"retri": 3}}, r"resilience.payments: there is no 'retri'; there are total"),
+        (
+            {"payments": {"retri": 3}},
+            r"resilience.payments: there is no 'retri'; there are fallback, ",
+        ),
         ({"payments": {"retry": {"attempts": 0}}}, r"resilience.payments.retry: Retry\(attempts=0"),
         ({"payments": {"retry": {"tries": 3}}}, r"resilience.payments.retry = .*tries"),
         ({"payments": {"timeout": "soon"}}, "resilience.payments.timeout = 'soon'"),
@@ -166,3 +179,147 @@ async def test_a_bulkhead_that_adapts_keeps_what_it_learnt():
     assert repr(bulkhead) == "Bulkhead(20, queue=3, adaptive=AdaptiveLimit())"
     policies.load({"payments": {"bulkhead": {"adaptive": False}}}, environ={})
     assert bulkhead.adaptive is None
+
+
+async def test_everything_that_toml_can_say_may_be_configured(tmp_path: Path):
+    path = tmp_path / "shop.toml"
+    path.write_text(
+        "[resilience.offers]\n"
+        "fallback = { instead = [], name = 'offers' }\n"
+        "feature = 'on'\n"
+        "cache = { ttl = 5, stale = 1 }\n"
+        "hedge = { delay = 1, budget = 0.1 }\n"
+        "rate_limit = 3\n"
+        "chaos = { error = 'ConnectionError', rate = 0.5 }\n"
+        "timeout = 2\n"
+        "bulkhead = true\n"
+        "circuit_breaker = true\n"
+        "retry = { attempts = 2, budget = 0.1 }\n"
+        "total = 9\n"
+    )
+    policies = Policies()
+    policies.load(path, environ={})
+    shown = kinds(policies, "offers")
+    budget = "budget=RetryBudget(0.1, minimum=3, window=10)"
+    assert shown == [
+        "Fallback(list)",
+        "Feature('offers')",
+        "Cache(5, stale=1)",
+        "Timeout(9, total=True)",
+        f"Retry(2, {budget})",
+        f"Hedge(1, {budget})",
+        "CircuitBreaker()",
+        "RateLimit(3, 1)",
+        "Bulkhead(10)",
+        "Timeout(2)",
+        "Chaos(error=ConnectionError, rate=0.5)",
+    ]
+    retry, hedge = policies.get("offers").strategies[4:6]
+    assert isinstance(retry, Retry)
+    assert isinstance(hedge, Hedge)
+    assert retry.budget is hedge.budget
+    assert await policies.get("offers")(call, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"feature": False}, "to switch it off, say feature = 'off'"),
+        ({"feature": "maybe"}, r"Feature\(default='maybe'\): expected 'on' or 'off'"),
+        ({"chaos": {"error": "Oops"}}, r"Chaos\(error='Oops'\): expected an error of Python's own"),
+        ({"chaos": {"error": "print"}}, "expected an error of Python's own"),
+        ({"chaos": {"error": "SystemExit"}}, "expected an error of Python's own"),
+        ({"fallback": True}, "payments.fallback = True: .*instead"),
+        ({"fallback": {"instead": 0, "on": "OSError"}}, "expected types of Exception"),
+        ({"cache": -1}, r"payments.cache: Cache\(ttl=-1\)"),
+        ({"retry": {"budget": {"share": 1}}}, r"payments.retry = .*share"),
+    ],
+    ids=str,
+)
+def test_what_a_strategy_cannot_be_made_of_is_named(said: Any, told: str):
+    with pytest.raises(ConfigError, match=told):
+        Policies().load({"payments": said}, environ={})
+
+
+async def test_a_feature_is_switched_by_its_configuration_and_stays_as_it_was_switched_by_hand():
+    policies = Policies()
+    feature = Feature("offers", fallback="none")
+    guarded = policies.define("home", feature)(call)
+    policies.load(environ={"ISTHMUS_RESILIENCE__HOME__FEATURE": "off"})
+    assert (await guarded(1), feature.enabled) == ("none", False)
+    feature.on()
+    policies.load(environ={"ISTHMUS_RESILIENCE__HOME__FEATURE": "off"})
+    assert feature.enabled
+    policies.load(environ={"ISTHMUS_RESILIENCE__HOME__FEATURE__FALLBACK": "7"})
+    feature.off()
+    assert await guarded(1) == 7
+
+
+async def test_a_fallback_gives_what_was_configured_last():
+    policies = Policies()
+    for value in ("a", "b"):
+        policies.load({"home": {"fallback": value}}, environ={})
+        assert await policies.get("home").call(fails) == value
+
+
+async def fails() -> None:
+    raise OSError
+
+
+async def test_chaos_stays_switched_on_while_it_does_something_else():
+    policies, chaos = Policies(), Chaos(error=OSError)
+    guarded = policies.define("pay", chaos)(call)
+    with chaos:
+        policies.load({"pay": {"chaos": {"error": "KeyError"}}}, environ={})
+        with pytest.raises(KeyError):
+            await guarded(1)
+    assert await guarded(1) == 1
+    policies.load({}, environ={})
+    assert repr(chaos) == "Chaos(error=OSError, rate=1)"
+
+
+def test_a_budget_goes_on_when_it_is_loaded_again():
+    policies = Policies()
+    for attempts in (2, 3):
+        policies.load({"pay": {"retry": {"attempts": attempts, "budget": 0.5}}}, environ={})
+        (retry,) = policies.get("pay").strategies
+        assert isinstance(retry, Retry)
+        assert retry.budget is not None
+        assert [retry.budget.spend(0.0) for _ in range(3)] == [attempts == 2] * 3
+
+
+def test_an_order_that_is_meant_as_written_may_be_loaded():
+    policies = Policies()
+    policies.define("pay", Retry(2), Timeout(9, total=True), as_written=True)
+    policies.load({"pay": {"retry": 3}}, environ={})
+    assert kinds(policies, "pay") == ["Retry(3)", "Timeout(9, total=True)"]
+
+
+def test_two_of_a_kind_stay_two():
+    policies = Policies()
+    outer, inner = Bulkhead(9), Bulkhead(2)
+    policies.define("pay", outer, Retry(2), inner)
+    policies.load({"pay": {"retry": 3}}, environ={})
+    assert policies.get("pay").strategies == (outer, Retry(3), inner)
+    assert (outer.concurrency, inner.concurrency) == (9, 2)
+
+
+def test_what_was_removed_for_a_while_is_the_same_when_it_returns():
+    policies, breaker = Policies(), CircuitBreaker()
+    policy = policies.define("pay", Policy(breaker), Retry(2))
+    policies.load({"pay": {"circuit_breaker": False}}, environ={})
+    assert policy.strategies == (Retry(2),)
+    policies.load({}, environ={})
+    assert policy.strategies == (breaker, Retry(2))
+
+
+async def test_a_named_policy_within_another_follows_too():
+    policies, breaker = Policies(), CircuitBreaker()
+    breaker.isolate()
+    named = policies.define("pay", breaker)
+    outer = Policy(Bulkhead(9), named)
+    guarded, blocking = outer(call), outer(lambda: 1)
+    with pytest.raises(CircuitOpenError):
+        await guarded(1)
+    policies.load({"pay": {"circuit_breaker": False}}, environ={})
+    assert (await guarded(1), blocking()) == (1, 1)

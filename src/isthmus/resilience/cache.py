@@ -1,7 +1,6 @@
 """An answer that is known already, given again; and one call for all who ask at once."""
 
 import asyncio
-import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
@@ -13,7 +12,7 @@ from isthmus.resilience.facts import PolicySignal, tell
 from isthmus.resilience.flight import Answer, Flight, Flights, Slot, SyncFlight, SyncFlights
 from isthmus.resilience.options import INFINITE, Errors, error_test, refuse_unless, span_of
 from isthmus.resilience.outcome import trail
-from isthmus.resilience.recent import Key, Recent, key_of
+from isthmus.resilience.recent import Key, Recent, function_key, key_of
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 __all__ = ["Cache", "RefreshFailed", "StaleServed"]
@@ -60,8 +59,9 @@ class Cache:
     that are degraded. An answer is the same object for all: don't change it. Safe from any
     thread; each event loop makes its own calls.
 
-    The same cache around two functions keeps their answers apart. It has to be around the
-    function, as a decorator: a chain that is bound anew for each call finds nothing.
+    The same cache around two functions keeps their answers apart, and around one function in
+    two policies it keeps the same. Methods of an object are told by their object. A lambda that
+    is made anew for each call is another function each time, and finds nothing.
 
     Source: RFC 9111, and its stale-while-revalidate and stale-if-error, RFC 5861.
     """
@@ -116,7 +116,7 @@ class Cache:
         said = [f"{self.ttl:g}"]
         said += [f"stale={self.stale:g}"] * bool(self.stale)
         said += [f"stale_if_error={self.stale_if_error:g}"] * bool(self.stale_if_error)
-        said += [f"negative={self._negative:g}"] * (self._negative is not None)
+        said += [] if self._negative is None else [f"negative={self._negative:g}"]
         said += [f"most={self.most}"] * (self.most != 1000)
         said += [f"name={self.name!r}"] * bool(self.name)
         return f"Cache({', '.join(said)})"
@@ -185,7 +185,7 @@ class Cache:
     # -- async --------------------------------------------------------------------------------
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
-        mine, now, name = next(_bindings), at.clock.now, name_of(call)
+        mine, now, name = function_key(at.fn or call), at.clock.now, name_of(call)
         kept, flights = self._kept, self._flights
         here = asyncio.get_running_loop
 
@@ -205,10 +205,11 @@ class Cache:
             found = kept.get(slot)
             age = INFINITE if found is None else now() - found.at
             if found is not None and age < found.ttl:
-                return found.answer()
+                return self._again(found)
             fly = partial(fetch, slot=slot, args=args, kwargs=kwargs)
             if found is not None and age < found.ttl + self.stale and found.error is None:
                 flights.begin_behind((here(), *slot), fly)
+                self._spare_call()
                 return self._give(Answer(found.value, self._why_stale(found, name, at)))
             return self._give(await flights.join((here(), *slot), fly))
 
@@ -217,13 +218,13 @@ class Cache:
     # -- sync ---------------------------------------------------------------------------------
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
-        mine, now, name = next(_bindings), at.clock.now, name_of(call)
+        mine, now, name = function_key(at.fn or call), at.clock.now, name_of(call)
         kept, flights = self._kept, self._sync_flights
 
         def fetch(flight: SyncFlight, slot: Slot, args: Args, kwargs: Kwargs) -> Answer:
             found = kept.get(slot)
             if found is not None and now() - found.at < found.ttl:  # got since it was looked for
-                return Answer(found.answer(), {})
+                return Answer(self._again(found), {})
             try:
                 with degrading() as parts:
                     value = call(*args, **kwargs)
@@ -239,9 +240,10 @@ class Cache:
             found = kept.get(slot)
             age = INFINITE if found is None else now() - found.at
             if found is not None and age < found.ttl:
-                return found.answer()
+                return self._again(found)
             usable = found is not None and age < found.ttl + self.stale and found.error is None
             if found is not None and usable and slot in flights:
+                self._spare_call()
                 return self._give(Answer(found.value, self._why_stale(found, name, at)))
             fly = partial(fetch, slot=slot, args=args, kwargs=kwargs)
             return self._give(flights.join(slot, fly))
@@ -249,6 +251,16 @@ class Cache:
         return guarded
 
     # -- what came of a call ------------------------------------------------------------------
+
+    def _again(self, kept: Kept) -> Any:
+        """Return, or raise, what is kept, in place of a call."""
+        self._spare_call()
+        return kept.answer()
+
+    def _spare_call(self) -> None:
+        if told := trail.get():
+            told.spared()
+            told.ended(self.kind)
 
     def _got(self, answer: Answer, slot: Slot, now: float, flight: Flight | SyncFlight) -> Answer:
         if not answer.degraded and not flight.void:
@@ -297,6 +309,3 @@ class Cache:
 
 Args = tuple[Any, ...]
 Kwargs = Mapping[str, Any]
-
-_bindings = itertools.count()
-"""A number for each guarded function, so that the same arguments to two are two questions."""

@@ -80,7 +80,7 @@ class Chaos:
             raise ConfigError("Chaos(error=..., result=...): a call ends one way; expected one")
         if error is None and result is ABSENT and not self.latency:
             raise ConfigError("Chaos(): expected what to do: latency=, error= or result=")
-        self.name = name or self._does()
+        self._named, self.name = name, name or self._does()
         self._on = os.environ.get(VARIABLE) == "1"
 
     def __repr__(self) -> str:
@@ -89,6 +89,26 @@ class Chaos:
     @property
     def state(self) -> str:
         return "on" if self._on else "off"
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {
+            "latency": self.latency,
+            "error": self.error,
+            "result": self.result,
+            "rate": self.rate,
+            "name": self._named,
+        }
+
+    def adopt(self, other: "Chaos") -> None:
+        """Do what `other` does, and stay on, or off."""
+        self.latency, self.error, self.result = other.latency, other.error, other.result
+        self.rate, self.name, self._named = other.rate, other.name, other._named
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether it gives something in place of a call's answer."""
+        return self.result is not ABSENT
 
     def on(self) -> None:
         """Strike calls from now on, in this process."""

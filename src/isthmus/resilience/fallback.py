@@ -1,7 +1,6 @@
 """An answer of less worth in place of an error, and marked as such."""
 
 import inspect
-import itertools
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from isthmus.resilience.degraded import degrading, note_degraded
 from isthmus.resilience.facts import PolicySignal, tell
 from isthmus.resilience.options import Errors, error_test, refuse_unless, span_of
 from isthmus.resilience.outcome import trail
-from isthmus.resilience.recent import Key, Recent, key_of
+from isthmus.resilience.recent import Key, Recent, function_key, key_of
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 __all__ = ["Fallback", "FellBack", "LastKnownGood"]
@@ -37,8 +36,8 @@ class Known(NamedTuple):
 class LastKnownGood:
     """The last good answer to each question, to be given in place of an error.
 
-    One object may be in several policies; each guarded function's answers are kept apart. An
-    answer that was itself degraded is not remembered.
+    One object may be in several policies; each function's answers are kept apart, methods being
+    told by their object. An answer that was itself degraded is not remembered.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class Fallback:
             ConfigError: One of them is not what was expected.
         """
         self.instead, self.name, self.arguments = instead, name, arguments
-        self._covers = error_test("Fallback", "on", on)
+        self._on, self._covers = on, error_test("Fallback", "on", on)
         if arguments and (not callable(instead) or isinstance(instead, LastKnownGood)):
             raise ConfigError(
                 f"Fallback({instead!r}, arguments=True): expected a function to give them to"
@@ -119,6 +118,15 @@ class Fallback:
 
     def __repr__(self) -> str:
         return f"Fallback({_said(self.instead)})"
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {
+            "instead": self.instead,
+            "on": self._on,
+            "arguments": self.arguments,
+            "name": self.name,
+        }
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
         if isinstance(self.instead, LastKnownGood):
@@ -173,7 +181,7 @@ class Fallback:
         return self.instead(error, *args, **kwargs) if self.arguments else self.instead(error)
 
     def _around_known(self, memory: LastKnownGood, call: AsyncCall, at: Site) -> AsyncCall:
-        mine, now, name = next(_bindings), at.clock.now, name_of(call)
+        mine, now, name = function_key(at.fn or call), at.clock.now, name_of(call)
         question_of = memory.key_of
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -193,7 +201,7 @@ class Fallback:
         return guarded
 
     def _around_known_sync(self, memory: LastKnownGood, call: SyncCall, at: Site) -> SyncCall:
-        mine, now, name = next(_bindings), at.clock.now, name_of(call)
+        mine, now, name = function_key(at.fn or call), at.clock.now, name_of(call)
         question_of = memory.key_of
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -230,10 +238,6 @@ class Fallback:
         if isinstance(self.instead, LastKnownGood):
             instead = "last known good"
         tell(at.signals, FellBack, policy=at.policy, call=call, instead=instead, error=kind)
-
-
-_bindings = itertools.count()
-"""A number for each guarded function, so that the same arguments to two are two questions."""
 
 
 def _said(instead: Callable[..., object] | object) -> str:

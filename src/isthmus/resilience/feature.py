@@ -129,10 +129,37 @@ class Feature:
         self._look_at = float("-inf")
         self._clock, self._signals = clock or MonotonicClock(), signals
         off = FeatureOffError if breaker is None else (FeatureOffError, CircuitOpenError)
+        self._instead = fallback
         self._fallback = None if fallback is ABSENT else Fallback(fallback, on=off, name=name)
 
     def __repr__(self) -> str:
         return f"Feature({self.name!r})"
+
+    def options(self) -> dict[str, Any]:
+        """Return what it was made with, by name."""
+        return {
+            "name": self.name,
+            "default": self.default,
+            "breaker": self.breaker,
+            "fallback": self._instead,
+            "shared": self._shared,
+            "refresh": self._every,
+            "clock": self._clock,
+            "signals": self._signals,
+        }
+
+    def adopt(self, other: "Feature") -> None:
+        """Take the fallback and `refresh` of `other`; and if its `default` is another one, be
+        switched so. All else stays: it belongs to the program."""
+        self._instead, self._fallback, self._every = other._instead, other._fallback, other._every
+        if other.default != self.default:
+            self.default = other.default
+            self._hear(self._said._replace(on=other.default, reason=""))
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether it gives something in place of a call's answer."""
+        return self._fallback is not None
 
     # -- the switch ---------------------------------------------------------------------------
 

@@ -68,7 +68,10 @@ class Flights:
             if flight is None or begins:
                 flight = self._begin(slot, fly, Flight(), contextvars.copy_context())
             await self._wait(slot, flight)
-            if begins or not _cut_short(flight):
+            if begins:
+                return flight.task.result()
+            if not _cut_short(flight):
+                _spare_call()
                 return flight.task.result()
 
     def begin_behind(self, slot: Slot, fly: Fly) -> None:
@@ -135,6 +138,12 @@ def _deadline() -> float:
     return INFINITE if current is None else current[0]
 
 
+def _spare_call() -> None:
+    """Tell who asks for the outcome that another made the call."""
+    if told := trail.get():
+        told.spared()
+
+
 def _leave_caller() -> None:
     in_force.set(None)
     trail.set(None)
@@ -176,8 +185,10 @@ class SyncFlights:
             if flight is not None:
                 flight.done.wait()
                 if flight.error is not None:
+                    _spare_call()
                     raise flight.error
                 if flight.answer is not None:
+                    _spare_call()
                     return flight.answer
 
     def void(self, meant: Callable[[Slot], bool]) -> None:

@@ -9,10 +9,10 @@ import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial, update_wrapper
-from types import TracebackType
-from typing import Any
+from types import CodeType, TracebackType
+from typing import Any, cast
 
-__all__ = ["guard", "is_async"]
+__all__ = ["guard", "is_async", "is_opening", "opens"]
 
 Bind = Callable[..., Callable[..., Any]]
 """Given a function and whether it is async, what returns it guarded."""
@@ -26,15 +26,55 @@ def is_async(fn: Callable[..., Any]) -> bool:
     return is_object and inspect.iscoroutinefunction(type(fn).__call__)
 
 
+OPENING = "isthmus_opening"
+"""Attribute of a function that returns something opened, which somebody has to close."""
+
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+@contextlib.contextmanager
+def _a_context() -> Generator[None]:
+    yield
+
+
+@contextlib.asynccontextmanager
+async def _an_async_context() -> AsyncGenerator[None]:
+    yield
+
+
+_CONTEXT, _ASYNC_CONTEXT = (cast("Any", made).__code__ for made in (_a_context, _an_async_context))
+"""The code that contextlib gives to all that its decorators make."""
+
+
+def opens(fn: Callable[..., Any]) -> bool:
+    """Return whether calling `fn` makes a generator, or a context manager of contextlib."""
+    code = _code_of(fn)
+    if code is None:
+        return False
+    return bool(code.co_flags & _GENERATOR) or code is _CONTEXT or code is _ASYNC_CONTEXT
+
+
+def _code_of(fn: Callable[..., Any]) -> CodeType | None:
+    while isinstance(fn, partial):
+        fn = fn.func
+    return getattr(fn, "__code__", None)
+
+
+def is_opening(fn: Callable[..., Any]) -> bool:
+    """Return whether it is the way to a first item, or the entering, of what `fn` guards."""
+    return getattr(fn, OPENING, False)
+
+
 def guard(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:
     """Return `fn` guarded, of the same shape, name and signature."""
     if inspect.isasyncgenfunction(fn):
         guarded = _async_generator(fn, bind)
     elif inspect.isgeneratorfunction(fn):
         guarded = _generator(fn, bind)
-    elif getattr(fn, "__globals__", None) is vars(contextlib):
-        made_of_async = inspect.isasyncgenfunction(inspect.unwrap(fn))
-        guarded = (_async_context if made_of_async else _context)(fn, bind)
+    elif _code_of(fn) is _CONTEXT:
+        guarded = _context(fn, bind)
+    elif _code_of(fn) is _ASYNC_CONTEXT:
+        guarded = _async_context(fn, bind)
     else:
         guarded = bind(fn, is_async(fn))
     return guarded if guarded is fn else update_wrapper(guarded, fn)
@@ -160,4 +200,5 @@ class _Entering(contextlib.ContextDecorator):
 
 def _named(opening: Callable[..., Any], fn: Callable[..., Any]) -> Callable[..., Any]:
     opening.__name__ = getattr(fn, "__name__", opening.__name__)
+    setattr(opening, OPENING, True)
     return opening

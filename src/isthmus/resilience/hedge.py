@@ -10,6 +10,7 @@ from isthmus.clock import Span
 from isthmus.errors import ConfigError
 from isthmus.resilience.facts import PolicySignal, tell
 from isthmus.resilience.options import refuse_unless, span_of
+from isthmus.resilience.outcome import trail
 from isthmus.resilience.retry import KEY
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 from isthmus.resilience.tasks import end
@@ -153,7 +154,7 @@ class Hedge:
             if not always and not kwargs.get(KEY):
                 return await call(*args, **kwargs)
             budget = self.budget
-            if budget is not None:
+            if budget is not None and budget not in at.counted:
                 budget.called(now())
             stirred, left, began = asyncio.Event(), self.most, now()
             calls = [begin(call(*args, **kwargs))]
@@ -170,6 +171,8 @@ class Hedge:
                             left = 0
                             continue
                         tell(at.signals, CallHedged, policy=at.policy, call=name, delay=delay)
+                        if told := trail.get():
+                            told.hedged()
                         calls.append(begin(call(*args, **kwargs)))
                         calls[-1].add_done_callback(lambda _: stirred.set())
                 if first is not calls[0]:

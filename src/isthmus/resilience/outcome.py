@@ -3,11 +3,13 @@
 `policy.outcome(...)` puts a Trail in force; strategies write on it, on their unhappy ways only.
 """
 
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-__all__ = ["Outcome", "Trail", "trail"]
+__all__ = ["Outcome", "Trail", "apart", "apart_sync", "trail"]
 
 R = TypeVar("R")
 
@@ -34,6 +36,14 @@ class Trail:
         self.attempts -= 1
         self.ended_by = kind
 
+    def spared(self) -> None:
+        """The attempt was not needed: somebody has, or gets, the answer."""
+        self.attempts -= 1
+
+    def hedged(self) -> None:
+        """Another call was begun beside the last."""
+        self.attempts += 1
+
     def ended(self, kind: str) -> None:
         """The strategy of this `kind` decided what the caller gets. The outermost has the word."""
         self.ended_by = kind
@@ -49,8 +59,51 @@ class Trail:
         )
 
 
+class Within(Trail):
+    """What goes on inside the function itself. Of that, only what is degraded is told: other
+    guarded calls that it makes have outcomes of their own."""
+
+    __slots__ = ()
+
+    def __init__(self, outer: Trail) -> None:
+        super().__init__()
+        self.degraded = outer.degraded
+
+
 trail: ContextVar[Trail | None] = ContextVar("isthmus-trail", default=None)
 """The one in force; None where nobody asked."""
+
+
+@contextmanager
+def _within() -> Generator[None]:
+    outer = trail.get()
+    token = trail.set(None if outer is None else Within(outer))
+    try:
+        yield
+    finally:
+        trail.reset(token)
+
+
+def apart(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return `call` so that what happens inside of it does not look like its own outcome."""
+
+    async def within(*args: Any, **kwargs: Any) -> Any:
+        with _within():
+            return await call(*args, **kwargs)
+
+    within.__name__ = getattr(call, "__name__", "call")
+    return within
+
+
+def apart_sync(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `apart`, for a function that blocks its thread."""
+
+    def within(*args: Any, **kwargs: Any) -> Any:
+        with _within():
+            return call(*args, **kwargs)
+
+    within.__name__ = getattr(call, "__name__", "call")
+    return within
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +115,13 @@ class Outcome(Generic[R]):
     error: Exception | None = None
     """What was raised; None if it succeeded."""
     attempts: int = 1
-    """Calls that were made; 0 if a policy refused the only one."""
+    """Calls that were made, those of a hedge among them; 0 if a policy refused the only one, or
+    the answer was kept, or is that of a call which somebody else makes."""
     waits: tuple[float, ...] = field(default=())
     """Seconds waited before each further attempt."""
     ended_by: str = ""
     """Kind of the strategy that decided the end: "timeout", "retry", "circuit breaker",
-    "fallback" ...; "" if the call's own result or error passed through."""
+    "cache", "fallback" ...; "" if the call's own result or error passed through."""
     degraded: tuple[str, ...] = field(default=())
     """Parts of the answer that are missing, stale or a stand-in."""
 

@@ -3,17 +3,18 @@
 import inspect
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from functools import partial
 from types import CoroutineType, FunctionType
 from typing import Any, ParamSpec, Self, TypedDict, TypeVar, cast, overload
 
 from isthmus.clock import Clock, MonotonicClock
 from isthmus.errors import ConfigError
 from isthmus.resilience import facts
-from isthmus.resilience.advice import refuse_what_cannot_work
-from isthmus.resilience.guarded import guard, is_async
+from isthmus.resilience.advice import refuse_around_opening, refuse_what_cannot_work
+from isthmus.resilience.guarded import guard, is_async, is_opening, opens
 from isthmus.resilience.inline import Inline, Inlines, inlined
-from isthmus.resilience.outcome import Outcome, Trail, trail
+from isthmus.resilience.outcome import Outcome, Trail, apart, apart_sync, trail
 from isthmus.resilience.strategy import AsyncCall, Site, Strategy, SyncCall, name_of
 from isthmus.resilience.timeout import Timeout
 from isthmus.signals import Signals
@@ -89,7 +90,7 @@ class Policy:
         self.name = name
         self._site = Site(name, clock, pause, draw, signals, idempotent)
         self._strategies = cast("tuple[Strategy, ...]", strategies)
-        self._chains: dict[Call, Call] = {}
+        self._chains: dict[Hashable, Call] = {}
         self._other: Self | None = None
         if not as_written:
             refuse_what_cannot_work(self.strategies)
@@ -158,7 +159,7 @@ class Policy:
         told = Trail()
         token = trail.set(told)
         try:
-            value = await self._chain(fn)(*args, **kwargs)
+            value = await self._chain(fn, told=True)(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
             return told.outcome(None, error)
         finally:
@@ -170,7 +171,7 @@ class Policy:
         told = Trail()
         token = trail.set(told)
         try:
-            value = self._chain(fn)(*args, **kwargs)
+            value = self._chain(fn, told=True)(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
             return told.outcome(None, error)
         finally:
@@ -197,47 +198,66 @@ class Policy:
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
         """Bind its strategies within another policy: by that one's clock, under its own name."""
-        inner = at._replace(policy=self.name or at.policy)
-        for strategy in reversed(self._strategies):
+        for strategy, inner in self._placed(at._replace(policy=self.name or at.policy)):
             call = named(strategy.around(call, inner), call)
         return call
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
-        inner = at._replace(policy=self.name or at.policy)
-        for strategy in reversed(self._strategies):
+        for strategy, inner in self._placed(at._replace(policy=self.name or at.policy)):
             call = named(strategy.around_sync(call, inner), call)
         return call
 
+    def _placed(self, at: Site) -> Iterator[tuple[Strategy, Site]]:
+        """Return its strategies, innermost first, each with where it is."""
+        placed: list[tuple[Strategy, Site]] = []
+        for strategy in self._strategies:
+            placed.append((strategy, at))
+            at = _counted(strategy, at)
+        return reversed(placed)
+
     # -- binding ------------------------------------------------------------------------------
 
-    def _bound(self, fn: Call, is_async: bool, lasts: bool = True) -> Call:  # noqa: FBT001, FBT002
+    def _bound(
+        self,
+        fn: Call,
+        is_async: bool,  # noqa: FBT001
+        *,
+        lasts: bool = True,
+        told: bool = False,
+    ) -> Call:
         """Return `fn` within its strategies; in one coroutine, if that is worth the making."""
+        if is_opening(fn):
+            refuse_around_opening(self.strategies, name_of(fn))
+        at = self._site._replace(fn=fn)
         if not is_async:
-            return self.around_sync(_no_coroutine(fn), self._site)
-        call = _plain(fn)
-        return self._compiled(call) if lasts else self.around(call, self._site)
+            plain = _no_coroutine(fn)
+            return self.around_sync(apart_sync(plain) if told else plain, at)
+        call = apart(_plain(fn)) if told else _plain(fn)
+        return self._compiled(call, at) if lasts else self.around(call, at)
 
-    def _compiled(self, call: AsyncCall) -> AsyncCall:
+    def _compiled(self, call: AsyncCall, at: Site) -> AsyncCall:
         """Return `call` within as few coroutines as can be."""
-        at, within, lines = self._site, call, list[Inline]()
-        for strategy in reversed(self._strategies):
-            line = strategy.inline(within, at) if isinstance(strategy, Inlines) else None
+        within, lines = call, list[Inline]()
+        for strategy, here in self._placed(at):
+            line = strategy.inline(within, here) if isinstance(strategy, Inlines) else None
             if line is None:
-                call = within = named(strategy.around(inlined(call, lines), at), call)
+                call = within = named(strategy.around(inlined(call, lines), here), call)
                 lines = []
             else:
                 lines = [line, *lines]
-                within = named(strategy.around(within, at), call)
+                within = named(strategy.around(within, here), call)
         return inlined(call, lines)
 
-    def _chain(self, fn: Call) -> Call:
+    def _chain(self, fn: Call, *, told: bool = False) -> Call:
         """Return `fn` bound; as it was before, if it is a function of some module."""
         lasts = _lasts(fn)
-        found = self._chains.get(fn) if lasts else None
+        key = (fn, told) if told else fn
+        found = self._chains.get(key) if lasts else None
         if found is None:
-            found = self._bound(fn, is_async(fn), lasts)
+            bind = partial(self._bound, lasts=lasts, told=told)
+            found = guard(fn, bind) if opens(fn) else bind(fn, is_async(fn))
             if lasts and len(self._chains) < REMEMBERED:
-                self._chains[fn] = found
+                self._chains[key] = found
         return found
 
 
@@ -246,6 +266,14 @@ def named(guarded: Call, call: Call) -> Call:
     if isinstance(guarded, FunctionType) and guarded is not call:
         guarded.__name__ = name_of(call)
     return guarded
+
+
+def _counted(strategy: Strategy, at: Site) -> Site:
+    """Return where what is inside of `strategy` is: whose budgets have counted the call."""
+    several = strategy.strategies if isinstance(strategy, Policy) else (strategy,)
+    budgets = [getattr(one, "budget", None) for one in several]
+    found = tuple(budget for budget in budgets if budget is not None)
+    return at._replace(counted=(*at.counted, *found)) if found else at
 
 
 def _lasts(fn: Call) -> bool:

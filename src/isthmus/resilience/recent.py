@@ -3,11 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Generic, TypeVar
+from functools import partial
+from types import BuiltinMethodType, FunctionType, MethodType
+from typing import Any, Generic, TypeVar, cast
 
 from isthmus.errors import ConfigError
 
-__all__ = ["Key", "KeyOf", "Recent", "key_of"]
+__all__ = ["Key", "KeyOf", "Recent", "function_key", "key_of"]
 
 V = TypeVar("V")
 
@@ -83,3 +85,44 @@ def key_of(strategy: str, key: Key | None) -> KeyOf:
         return found
 
     return keyed
+
+
+def function_key(fn: object) -> Hashable:
+    """Return what tells a function from others, however often it is bound.
+
+    A method is that of its object, and a partial is its function with its arguments. Of a
+    lambda, or a function within a function, each one made is another. What is returned keeps
+    `fn` alive, so that no other can take its place.
+    """
+    if isinstance(fn, FunctionType | MethodType | BuiltinMethodType):
+        return fn
+    one: object = fn
+    if type(fn) is partial:
+        made = cast("partial[Any]", one)
+        found = function_key(made.func), made.args, tuple(sorted(made.keywords.items()))
+        if _is_hashable(found):
+            return found
+    return _Itself(one)
+
+
+class _Itself:
+    """Equal to what stands for the very same object, whatever that holds to be equal."""
+
+    __slots__ = ("_one",)
+
+    def __init__(self, one: object) -> None:
+        self._one = one
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other._one is self._one
+
+    def __hash__(self) -> int:
+        return id(self._one)
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

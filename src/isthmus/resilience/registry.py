@@ -1,21 +1,18 @@
 """Policies by name, whose options are the place's to say: in TOML, or in the environment."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, Unpack, cast
 from weakref import WeakSet
 
 from isthmus.errors import ConfigError, NotFoundError
 from isthmus.resilience.advice import refuse_what_cannot_work
-from isthmus.resilience.budget import RetryBudget
-from isthmus.resilience.bulkhead import Bulkhead
-from isthmus.resilience.circuit_breaker import CircuitBreaker
+from isthmus.resilience.makers import MAKERS, Budgets, key_of, options_of
 from isthmus.resilience.policy import Policy, PolicyWords, for_operation
-from isthmus.resilience.rate_limit import RateLimit
-from isthmus.resilience.retry import Retry
-from isthmus.resilience.strategy import Strategy
-from isthmus.resilience.timeout import Timeout
+from isthmus.resilience.strategy import AsyncCall, Site, Strategy, SyncCall
 
 __all__ = ["PREFIX", "NamedPolicy", "Policies", "policies"]
 
@@ -25,40 +22,21 @@ PREFIX = "ISTHMUS_RESILIENCE__"
 Call = Callable[..., Any]
 
 
-def _total(**options: Any) -> Timeout:
-    options["total"] = True
-    return Timeout(**options)
-
-
-def _retry(**options: Any) -> Retry:
-    """Return a Retry, its budget made from what was written."""
-    said = options.get("budget")
-    if isinstance(said, Mapping):
-        options["budget"] = RetryBudget(**cast("Mapping[str, Any]", said))
-    elif isinstance(said, int | float):
-        options["budget"] = RetryBudget(said)
-    return Retry(**options)
-
-
-MAKERS: dict[str, tuple[Callable[..., Strategy], str]] = {
-    "total": (_total, "request"),
-    "retry": (_retry, "attempts"),
-    "circuit_breaker": (CircuitBreaker, "failure_rate"),
-    "rate_limit": (RateLimit, "rate"),
-    "bulkhead": (Bulkhead, "concurrency"),
-    "timeout": (Timeout, "request"),
-}
-"""What may be configured, outermost first: each with its maker, and what a bare value means."""
-
-
 class NamedPolicy(Policy):
     """A policy of a registry: what it guards follows when its options change."""
 
     def __init__(self, *strategies: Strategy, **words: Unpack[PolicyWords]) -> None:
         super().__init__(*strategies, **words)
+        self._as_written = words.get("as_written", False)
+        self._first = _numbered(self.strategies)
         self._version = 0
         self._operations: tuple[str, ...] = ()
         self._views: WeakSet[NamedPolicy] = WeakSet([self])
+
+    def refuse(self, strategies: Sequence[Strategy]) -> None:
+        """Raises ConfigError if these cannot work here."""
+        if not self._as_written:
+            refuse_what_cannot_work(strategies)
 
     def become(self, strategies: Iterable[Strategy]) -> None:
         """Go by other strategies from the next call on. One of a kind that was there keeps its
@@ -68,9 +46,9 @@ class NamedPolicy(Policy):
             ConfigError: The order cannot work; nothing has changed.
         """
         wanted = tuple(strategies)
-        refuse_what_cannot_work(wanted)
-        past = {_key(one): one for one in self._strategies}
-        kept = tuple(_kept(past.get(_key(one)), one) for one in wanted)
+        self.refuse(wanted)
+        past = {**self._first, **_numbered(self.strategies)}
+        kept = tuple(_kept(past.get(key), one) for key, one in _numbered(wanted).items())
         for view in tuple(self._views):
             view._take(kept)
 
@@ -89,14 +67,33 @@ class NamedPolicy(Policy):
         self._views.add(twin)
         return twin
 
-    def _bound(self, fn: Call, is_async: bool, lasts: bool = True) -> Call:  # noqa: FBT001, FBT002
-        bind = super()._bound
-        chain, version = bind(fn, is_async, lasts), self._version
+    def _bound(
+        self,
+        fn: Call,
+        is_async: bool,  # noqa: FBT001
+        *,
+        lasts: bool = True,
+        told: bool = False,
+    ) -> Call:
+        return self._following(
+            partial(super()._bound, fn, is_async, lasts=lasts, told=told), is_async=is_async
+        )
+
+    def around(self, call: AsyncCall, at: Site) -> AsyncCall:
+        return self._following(partial(super().around, call, at), is_async=True)
+
+    def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
+        return self._following(partial(super().around_sync, call, at), is_async=False)
+
+    def _following(self, bind: Callable[[], Call], *, is_async: bool) -> Call:
+        """Return what `bind` returns, and after a change what it returns then."""
+        chain, version = bind(), self._version
 
         def current() -> Call:
             nonlocal chain, version
             if version != self._version:
-                version, chain = self._version, bind(fn, is_async, lasts)
+                now = self._version
+                chain, version = bind(), now
             return chain
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -136,14 +133,17 @@ class Policies:
         bulkhead = 10
         timeout = { request = 2, of = { read = 1 } }
 
-    They apply in this order, outermost first, `rate_limit` before `bulkhead`. A bare value is
-    that of the first option; `false` removes what code defines. `load` may be called again:
-    what is guarded follows, and state is kept.
+    What code does not place is placed, outermost first: fallback (a value), feature, cache,
+    total, retry, hedge, circuit_breaker, rate_limit, bulkhead, timeout, chaos (which acts only
+    where it is switched on). A bare value is that of the first option; `false` removes what code
+    defines, and `feature = "off"` switches it off. `load` may be called again: what is guarded
+    follows, and state is kept.
     """
 
     def __init__(self) -> None:
         self._policies: dict[str, NamedPolicy] = {}
         self._defined: dict[str, tuple[Defined, ...]] = {}
+        self._budgets = Budgets()
 
     def define(self, name: str, /, *strategies: Strategy, **words: Unpack[PolicyWords]) -> Policy:
         """Say what a policy is as long as no configuration amends it.
@@ -189,19 +189,56 @@ class Policies:
         said = {name: dict(_table(name, table)) for name, table in said.items()}
         self._overlay(said, os.environ if environ is None else environ)
         wanted = {
-            name: _amended(name, self._defined.get(name, ()), said.get(name, {}))
-            for name in {**self._policies, **said}
+            name: self._amended(name, said.get(name, {})) for name in {**self._policies, **said}
         }
-        for strategies in wanted.values():
-            refuse_what_cannot_work(strategies)
+        policies = {name: self._policies.get(name) or NamedPolicy(name=name) for name in wanted}
         for name, strategies in wanted.items():
-            if name not in self._policies:
-                self._policies[name] = NamedPolicy(name=name)
-            self._policies[name].become(strategies)
+            policies[name].refuse(strategies)
+        self._policies.update(policies)
+        for name, strategies in wanted.items():
+            policies[name].become(strategies)
 
     def describe(self) -> str:
         """Return what all of them do, by name, with their state."""
         return "\n".join(policy.describe() for _, policy in sorted(self._policies.items()))
+
+    def _amended(self, name: str, table: Mapping[str, Any]) -> tuple[Strategy, ...]:
+        """Return what code defined, amended by what configuration says."""
+        if unknown := sorted(set(table) - set(MAKERS)):
+            raise ConfigError(
+                f"resilience.{name}: there is no {unknown[0]!r}; there are {', '.join(MAKERS)}"
+            )
+        if table.get("feature") is False:
+            raise ConfigError(
+                f"resilience.{name}.feature = false: to switch it off, say feature = 'off'"
+            )
+        strategies: list[Strategy] = []
+        defined = self._defined.get(name, ())
+        for one in defined:
+            said = table.get(key_of(one.strategy))
+            if said is None:
+                strategies.append(one.made())
+            elif said is not False:
+                strategies.append(self._made(name, key_of(one.strategy), said, one.options or {}))
+        present = {key_of(one.strategy) for one in defined}
+        for kind in MAKERS:
+            if table.get(kind, False) is not False and kind not in present:
+                made = self._made(name, kind, table[kind], {})
+                strategies.insert(_place(strategies, kind), made)
+        return tuple(strategies)
+
+    def _made(self, name: str, kind: str, said: object, defined: Mapping[str, Any]) -> Strategy:
+        options = {**defined, **options_of(kind, said)}
+        if kind == "feature":
+            options.setdefault("name", name)
+        try:
+            if "budget" in options:
+                options["budget"] = self._budgets.of(name, options["budget"])
+            return MAKERS[kind].make(options)
+        except ConfigError as error:
+            raise ConfigError(f"resilience.{name}.{kind}: {error}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"resilience.{name}.{kind} = {said!r}: {error}") from error
 
     def _overlay(self, said: dict[str, dict[str, Any]], environ: Mapping[str, str]) -> None:
         """Lay the environment over what else was said."""
@@ -215,7 +252,7 @@ class Policies:
             value = _value(environ[key])
             if inner:
                 former = table.get(kind, {})
-                value = {**_options_of(kind, former), inner: value}
+                value = {**options_of(kind, former), inner: value}
             table[kind] = value
 
 
@@ -223,71 +260,47 @@ policies = Policies()
 """Those of this process."""
 
 
-def _amended(
-    name: str, defined: tuple[Defined, ...], table: Mapping[str, Any]
-) -> tuple[Strategy, ...]:
-    """Return what code defined, amended by what configuration says."""
-    if unknown := sorted(set(table) - set(MAKERS)):
-        raise ConfigError(
-            f"resilience.{name}: there is no {unknown[0]!r}; there are {', '.join(MAKERS)}"
-        )
-    strategies: list[Strategy] = []
-    for one in defined:
-        said = table.get(_key(one.strategy))
-        if said is None:
-            strategies.append(one.made())
-        elif said is not False:
-            strategies.append(_made(name, _key(one.strategy), said, one.options or {}))
-    present = {_key(one.strategy) for one in defined}
-    for kind in MAKERS:
-        if table.get(kind, False) is not False and kind not in present:
-            strategies.insert(_place(strategies, kind), _made(name, kind, table[kind], {}))
-    return tuple(strategies)
-
-
-def _made(name: str, kind: str, said: object, defined: Mapping[str, Any]) -> Strategy:
-    try:
-        return MAKERS[kind][0](**{**defined, **_options_of(kind, said)})
-    except ConfigError as error:
-        raise ConfigError(f"resilience.{name}.{kind}: {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"resilience.{name}.{kind} = {said!r}: {error}") from error
-
-
 def _place(strategies: list[Strategy], kind: str) -> int:
     """Return where a strategy of this kind goes: before the first that belongs further in."""
     order = list(MAKERS)
-    ranks = [order.index(key) if (key := _key(one)) in order else -1 for one in strategies]
+    ranks = [order.index(key) if (key := key_of(one)) in order else -1 for one in strategies]
     inner = (at for at, rank in enumerate(ranks) if rank > order.index(kind))
     return next(inner, len(strategies))
 
 
-def _options_of(kind: str, said: object) -> dict[str, Any]:
-    if isinstance(said, Mapping):
-        return dict(cast("Mapping[str, Any]", said))
-    if said is True or kind not in MAKERS:
-        return {}
-    return {MAKERS[kind][1]: said}
-
-
-def _key(strategy: Strategy) -> str:
-    """Return how a strategy is called in configuration."""
-    if strategy.kind == "timeout" and getattr(strategy, "total", False):
-        return "total"
-    return strategy.kind.replace(" ", "_")
+def _numbered(strategies: Iterable[Strategy]) -> dict[tuple[str, int], Strategy]:
+    """Return strategies by how they are called, and the how manieth they are of that name."""
+    seen = Counter[str]()
+    found: dict[tuple[str, int], Strategy] = {}
+    for one in strategies:
+        key = key_of(one)
+        found[key, seen[key]] = one
+        seen[key] += 1
+    return found
 
 
 def _kept(past: Strategy | None, wanted: Strategy) -> Strategy:
     """Return the strategy that is to be, with the state of the one that was."""
-    if past is None or past is wanted:
+    if past is None or past is wanted or type(past) is not type(wanted):
         return wanted
-    if repr(past) == repr(wanted) and type(past) is type(wanted):
+    if _alike(past, wanted):
         return past
     adopt = getattr(past, "adopt", None)
-    if adopt is None or type(past) is not type(wanted):
+    if adopt is None:
         return wanted
     adopt(wanted)
     return past
+
+
+def _alike(one: Strategy, other: Strategy) -> bool:
+    """Return whether both were made with the same options."""
+    mine, theirs = (getattr(strategy, "options", None) for strategy in (one, other))
+    if mine is None or theirs is None:
+        return repr(one) == repr(other)
+    try:
+        return bool(mine() == theirs())
+    except Exception:  # noqa: BLE001 - whatever comparing a user's values may raise
+        return False
 
 
 def _table(name: str, table: object) -> Mapping[str, Any]:

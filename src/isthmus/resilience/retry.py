@@ -155,13 +155,14 @@ class Retry:
     # -- the drivers --------------------------------------------------------------------------
 
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
-        when, budget, timed, now = self.when, self.budget, self.within is not None, at.clock.now
+        when, timed, now = self.when, self.within is not None, at.clock.now
+        counted = None if self.budget in at.counted else self.budget
         again = self._again(call, at)
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             began = now() if timed else 0.0
-            if budget is not None:
-                budget.called(now())
+            if counted is not None:
+                counted.called(now())
             try:
                 result = await call(*args, **kwargs)
             except Exception as error:  # noqa: BLE001
@@ -217,7 +218,8 @@ class Retry:
         return again
 
     def around_sync(self, call: SyncCall, at: Site) -> SyncCall:
-        when, budget, timed, now = self.when, self.budget, self.within is not None, at.clock.now
+        when, timed, now = self.when, self.within is not None, at.clock.now
+        counted = None if self.budget in at.counted else self.budget
         name = name_of(call)
 
         def once(args: Any, kwargs: dict[str, Any]) -> tuple[Any, Failure | None]:
@@ -229,8 +231,8 @@ class Retry:
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
             began = now() if timed else 0.0
-            if budget is not None:
-                budget.called(now())
+            if counted is not None:
+                counted.called(now())
             result, failure = once(args, kwargs)
             if failure is None:
                 return result

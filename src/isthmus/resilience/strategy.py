@@ -32,6 +32,10 @@ class Site(NamedTuple):
     signals: Signals
     idempotent: bool
     """Whether the call may be made twice: by declaration, by method or by its key."""
+    fn: object = None
+    """The function that is guarded, as its user gave it; None where a strategy is bound by hand."""
+    counted: tuple[object, ...] = ()
+    """The budgets that strategies further out count the call for."""
 
 
 class Strategy(Protocol):
