@@ -115,7 +115,6 @@ def _of(module: str) -> Any:
 
 STRATEGIES: Mapping[str, Callable[[Fn], Fn]] = {
     "bulkhead": Policy(Bulkhead(LIMIT)),
-    "breaker": Policy(breaker()),
     "retry": Policy(Retry(ATTEMPTS)),
     "timeout": Policy(Timeout(TIMEOUT)),
     "timeout.precise": Policy(Timeout(TIMEOUT, precise=True)),
@@ -123,7 +122,7 @@ STRATEGIES: Mapping[str, Callable[[Fn], Fn]] = {
     "fallback": Policy(Fallback(None)),
     "hedge": Policy(Hedge(TIMEOUT)),
 }
-"""Each strategy by itself."""
+"""The other strategies, each by itself."""
 
 _CHAINS = {
     "isthmus": Guard("isthmus", chain),

@@ -6,8 +6,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,8 @@ def guarded_sync(around: Guarding) -> Contender:
     return lambda _: {"sync": _over_sync(blocking, around(blocking))}
 
 
-def _run(main: Any, *, uvloop: bool) -> Measures:
-    factory = __import__("uvloop").new_event_loop if uvloop else asyncio.new_event_loop
+def _run(main: Coroutine[Any, Any, Measures], *, uvloop: bool) -> Measures:
+    factory = import_module("uvloop").new_event_loop if uvloop else asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
 
@@ -131,6 +132,7 @@ CONTENDERS: Mapping[str, Contender] = {
 
 # -- the figures -----------------------------------------------------------------------------------
 
+KINDS = (("plain", ""), ("suspending", ".suspending"))
 CHAIN_TARGETS = {"hyx": ">= 8", "interlock": ">= 30", "tenacity_timeout": ">= 15"}
 
 
@@ -146,8 +148,7 @@ def _costs(results: Results) -> Sequence[Figure]:
         if what == "import":
             continue
         name = f"policy.{name}" if what == "alone" else f"policy.{what}.{name}"
-        for kind in ("sync",) if what.endswith(".sync") else ("plain", "suspending"):
-            ending = ".suspending" * (kind == "suspending")
+        for kind, ending in (("sync", ""),) if what.endswith(".sync") else KINDS:
             found.append(figure(name + ending, results.of(contender, kind), "ns"))
     return found
 
@@ -167,20 +168,19 @@ def _chains(results: Results) -> Sequence[Figure]:
 
 def _breakers(results: Results) -> Sequence[Figure]:
     """Return how many times more the cheapest of the peers costs than ours does."""
-    best = partial(_best, results)
     return [
-        *(
-            figure(f"policy.breaker.vs_best_peer{ending}", best("breaker", kind), target=">= 1")
-            for kind, ending in KINDS
-        ),
-        figure("policy.breaker.sync.vs_best_peer", best("breaker.sync", "sync"), target=">= 1"),
+        figure(f"policy.{what}.vs_best_peer{ending}", best, target=">= 1")
+        for what, kind, ending in (
+            ("breaker", "plain", ""),
+            ("breaker", "suspending", ".suspending"),
+            ("breaker.sync", "sync", ""),
+        )
+        if (best := _best(results, what, kind))
     ]
 
 
-KINDS = (("plain", ""), ("suspending", ".suspending"))
-
-
 def _best(results: Results, what: str, kind: str) -> Sequence[float]:
+    """Return the least ratio of each round; nothing if no peer is there."""
     ours = f"{what} isthmus"
     peers = [one for one in CONTENDERS if one.split()[0] == what and one != ours]
     ratios = (results.ratios(peer, [ours], kind) for peer in peers)
@@ -200,8 +200,9 @@ BENCHMARK = Benchmark(
     title=(
         "nanoseconds over the bare call, which is measured in the same process: a call that does "
         "not suspend, and one that does once; a chain is bulkhead, breaker, retry and timeout, "
-        "those of tenacity and stamina retry and asyncio.timeout only; import_ms: "
-        f"'{FIVE}'" + (f"; left out, as not installed: {', '.join(MISSING)}" if MISSING else "")
+        "those of tenacity and stamina retry and asyncio.timeout only;\n"
+        f"import_ms: '{FIVE}' after 'import asyncio', the quickest of {INTERPRETERS} interpreters"
+        + (f"; left out, as not installed: {', '.join(MISSING)}" if MISSING else "")
     ),
     contenders=CONTENDERS,
     figures=figures,
