@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from isthmus.handling.running.trial import Trial
     from isthmus.handling.schedules import CatchUp
     from isthmus.messaging import Keeping, Queue, Topic
+    from isthmus.resilience import SharedState
     from isthmus.streams import Stream
 
 __all__ = ["App", "Module"]
@@ -212,6 +213,14 @@ class Module:
         from isthmus.handling.migrations import Migrations
 
         self.declarations.open_with(Migrations(_beside_caller(Path(folder))).apply)
+
+    @property
+    def shared(self) -> "SharedState":
+        """The store, as state that policies of all processes share, once the App is open:
+        `CircuitBreaker(name="pay", shared=app.shared)`, and so RateLimit and Feature."""
+        from isthmus.handling.shared_state import StoreState
+
+        return StoreState(self.declarations)
 
     def include(self, module: "Module") -> None:
         """Take over all that `module` declares.

@@ -3,6 +3,8 @@
 from isthmus.signals import Signal
 
 __all__ = [
+    "ConsumerPaused",
+    "ConsumerResumed",
     "ConsumerStalled",
     "DuplicateSkipped",
     "HandlerConflicted",
@@ -67,6 +69,25 @@ class ConsumerStalled(Signal, frozen=True, kw_only=True):
 
     address: str
     error: str
+
+
+class ConsumerPaused(Signal, frozen=True, kw_only=True):
+    """A circuit that a handler needs is open: nothing is begun, but for a probe now and then."""
+
+    address: str
+    policy: str
+    """The policy that refused; "" if it has no name."""
+    retry_after: float
+    """Seconds until the first probe."""
+    error: str
+
+
+class ConsumerResumed(Signal, frozen=True, kw_only=True):
+    """A probe came through; the consumer takes as much as before."""
+
+    address: str
+    after: float
+    """Seconds that the pause lasted."""
 
 
 class WorkerFailed(Signal, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from isthmus.contracts import Nack, Record, Transaction
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError, TimedOutError
 from isthmus.handling.calling.handler import Failed, Invoke
 from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.intermission import LOOK, Intermission
+from isthmus.handling.consuming.refusals import refusal
 from isthmus.handling.facts import (
     DuplicateSkipped,
     HandlerConflicted,
@@ -48,6 +50,7 @@ class Attempts:
         parking: Parking,
         notes: Notes,
         desk: Desk,
+        intermission: Intermission,
         ended: asyncio.Event,
         broken: Callable[[Exception], None],
         stopped: Callable[[Exception], None],
@@ -55,6 +58,7 @@ class Attempts:
         self._of, self._timeout, self._invoke = of, options.timeout, invoke
         self._store, self._signals, self._clock = host.store, host.signals, host.clock
         self._positions, self._parking, self._notes, self._desk = positions, parking, notes, desk
+        self._intermission = intermission
         self._ended, self._broken, self._stopped = ended, broken, stopped
         self._inbox = None
         if options.inbox is not None:
@@ -67,6 +71,9 @@ class Attempts:
             await self._attempt(run, run.records)
         except IsthmusError as error:
             self._give_up(run, error)
+        finally:
+            if self._intermission.on:
+                self._intermission.passed(run)
 
     async def too_late(self, run: Run) -> None:
         """Fail a run that was cut because it took too long, record by record."""
@@ -91,7 +98,8 @@ class Attempts:
             self._give_up(run, error)
 
     async def _attempt(self, run: Run, records: Sequence[Record], *, attempt: int = 1) -> None:
-        for conflicts in range(1, PATIENCE + 1):
+        conflicts = 1
+        while not self._intermission.on or await self._may_begin(run):
             if self._inbox is not None:
                 records = await self._without_duplicates(run, records, self._inbox)
             direct, followers = await self._parking.sort(records)
@@ -111,12 +119,30 @@ class Attempts:
                 self._tell_conflict(records)
                 failed = error
                 if conflicts < PATIENCE:
+                    conflicts += 1
                     continue
             except BaseException:
                 await unit.undo()
                 raise
             await unit.undo()
-            return await self._fail_all(run, records, failed, attempt)
+            if (delay := self._intermission.refused(failed)) is None:
+                return await self._fail_all(run, records, failed, attempt)
+            await self._stand(run, delay)
+            if self._is_over(run):
+                return None
+
+    async def _may_begin(self, run: Run) -> bool:
+        """Wait, with the record at its place, until a circuit that was open may be tried."""
+        return await self._intermission.turn(run, stop=partial(self._is_over, run))
+
+    async def _stand(self, run: Run, delay: float) -> None:
+        """Wait for so long, or until others are to have the partition."""
+        until = self._clock.now() + delay
+        while (left := until - self._clock.now()) > 0 and not self._is_over(run):
+            await self._clock.wait(self._ended, min(left, LOOK))
+
+    def _is_over(self, run: Run) -> bool:
+        return self._ended.is_set() or run.progress.lost or run.progress.leaving
 
     async def _without_duplicates(
         self, run: Run, records: Sequence[Record], inbox: Inbox
@@ -145,6 +171,8 @@ class Attempts:
             return error
         finally:
             run.since = None
+        if failed and len(records) == 1 and refusal(failed[0]) is not None:
+            return failed[0]
         return _overtaken(records, failed) if failed else None
 
     async def _complete(
@@ -217,6 +245,10 @@ class Attempts:
             await self._attempt(run, [record])
 
     async def _fail(self, run: Run, record: Record, error: Exception, *, attempt: int) -> None:
+        if (delay := self._intermission.refused(error)) is not None:
+            return await self._again(run, record, Nack("", delay, counted=False), attempt)
+        if self._intermission.on:
+            self._intermission.passed(run)
         try:
             again = await self._desk.fail(record, run.progress, error, attempt=attempt)
         except ConflictError as conflict:

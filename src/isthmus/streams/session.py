@@ -16,6 +16,7 @@ from operator import attrgetter
 from isthmus.contracts import Member, Record
 from isthmus.errors import IsthmusError, UnavailableError
 from isthmus.handling.calling.handler import Invoke
+from isthmus.handling.consuming.intermission import Intermission
 from isthmus.handling.facts import ConsumerStalled
 from isthmus.handling.host import Host
 from isthmus.streams.attempts import Attempts
@@ -82,6 +83,7 @@ class Session:
             moved=self._tenure.release_if_done,
             broken=self._break,
         )
+        self._intermission = Intermission(host, self._of.address, began=_nothing)
         attempts = Attempts(
             host,
             self._of,
@@ -91,6 +93,7 @@ class Session:
             parking=parking,
             notes=notes,
             desk=Desk(host, self._of, options, parking=parking, positions=self._positions),
+            intermission=self._intermission,
             ended=self._ended,
             broken=self._break,
             stopped=self._stop,
@@ -114,6 +117,7 @@ class Session:
                 await self._finish()
         finally:
             watch.cancel()
+            self._intermission.close()
             self._docket.abandon()
             if self.broken is not None:
                 await self._tenure.outlive()
@@ -123,6 +127,7 @@ class Session:
         """Begin nothing more; `run` returns once what was begun is done."""
         self._ended.set()
         self._docket.hungry.set()
+        self._intermission.stir()
         await self._member.drain()
 
     @property
@@ -224,3 +229,7 @@ class Session:
 
     def _tell_stall(self, error: Exception) -> None:
         self._host.signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
+
+
+def _nothing() -> None:
+    """What is in hand waits where it is."""

@@ -9,6 +9,7 @@ from isthmus.handling.calling.handler import Failed, Invoke
 from isthmus.handling.consuming.failing import Failing
 from isthmus.handling.consuming.finishing import Finishing
 from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.intermission import REST, Intermission
 from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.facts import ConsumerStalled, HandlerConflicted, HandlerSucceeded
 from isthmus.handling.host import Host
@@ -30,11 +31,13 @@ class Attempts:
         receiver: Receiver,
         finishing: Finishing,
         failing: Failing,
+        intermission: Intermission,
     ) -> None:
         self._host, self._of, self._invoke = host, of, invoke
         self._store, self._signals = host.store, host.signals
         self._inbox, self._receiver = inbox, receiver
         self._finishing, self._failing = finishing, failing
+        self._intermission = intermission
         self._one = host.one_scope
 
     async def attempt(self, batch: Sequence[Delivery]) -> None:
@@ -68,7 +71,10 @@ class Attempts:
                 raise
 
     async def fail(self, batch: Sequence[Delivery], error: Exception) -> None:
-        """Send a failed delivery down its ladder; take a failed batch apart first."""
+        """Send a failed delivery down its ladder; take a failed batch apart first. What a
+        policy refused goes back as it was."""
+        if (delay := self._intermission.refused(error)) is not None:
+            return await self._refused(batch, delay)
         if len(batch) > 1:
             return await self._apart(batch)
         await self._fail_one(batch[0], error)
@@ -89,7 +95,7 @@ class Attempts:
             await self._commit(done, unit)
         if failed:
             for index, error in failed.items():
-                await self._fail_one(batch[index], error)
+                await self.fail([batch[index]], error)
 
     async def _commit(self, done: Sequence[Delivery], unit: Unit) -> None:
         tx = unit.begin()
@@ -132,6 +138,11 @@ class Attempts:
                     await self.attempt([delivery])
         except IsthmusError as error:  # of the store: what is left comes back by its lease
             self._signals.emit(ConsumerStalled(address=self._of.address, error=str(error)))
+
+    async def _refused(self, batch: Sequence[Delivery], delay: float) -> None:
+        if not self._intermission.on:
+            await self._host.clock.sleep(REST)
+        await self.give_back(batch, delay=delay)
 
     async def _fail_one(self, delivery: Delivery, error: Exception) -> None:
         try:

@@ -21,6 +21,7 @@ from isthmus.handling.consuming.attempts import Attempts
 from isthmus.handling.consuming.failing import Failing
 from isthmus.handling.consuming.finishing import Finishing
 from isthmus.handling.consuming.inbox import Inbox
+from isthmus.handling.consuming.intermission import Intermission
 from isthmus.handling.consuming.options import HandlerOptions
 from isthmus.handling.consuming.pace import Pace
 from isthmus.handling.consuming.pool import Pool
@@ -131,9 +132,11 @@ class _Session:
         self._least = self._appetite = max(options.concurrency, options.batch)
         self._hungry, self._ended = asyncio.Event(), False
         self._failure: Exception | None = None
+        self._giving: asyncio.Task[None] | None = None
         inbox = Inbox(host.store, of.inbox, retention=options.inbox)
         failing = Failing(host, of, options.retry, receiver)
         self._finishing = Finishing(host, of, inbox, receiver, settled=self._on_taken)
+        self._intermission = Intermission(host, of.address, began=self._on_pause)
         self._attempts = Attempts(
             host,
             of,
@@ -142,6 +145,7 @@ class _Session:
             receiver=receiver,
             finishing=self._finishing,
             failing=failing,
+            intermission=self._intermission,
         )
         self._sift = Sift(
             host,
@@ -190,10 +194,13 @@ class _Session:
             await self._give_back(self._pool.take_back())
             await self._pool.close()
             await self._finishing.done()
+            if self._giving is not None:
+                await self._giving
             if self._failure is not None:
                 raise self._failure
         finally:
             watch.cancel()
+            self._intermission.close()
             await self._give_back(self._pool.abandon())
 
     @property
@@ -204,15 +211,22 @@ class _Session:
         """Take no more; `run` returns once what was begun is settled."""
         self._ended = True
         self._hungry.set()
+        self._intermission.stir()
         with suppress(UnavailableError):  # then there is nothing more to take
             await self._receiver.drain()
 
     async def _fetch(self) -> None:
         while not self._ended:
             try:
+                if self._intermission.on:
+                    await self._probe()
+                    continue
                 wanted, suspects = await self._sift.sift(await self._receive())
             except UnavailableError as error:
                 await stalled(self._host, self._of.address, error)
+                continue
+            if self._intermission.on:  # begun while this waited
+                await self._give_back([*wanted, *suspects])
                 continue
             self._pool.offer(wanted)
             if suspects:
@@ -225,6 +239,8 @@ class _Session:
         while self._aside and not self._ended:
             async with self._host.solitude:
                 await self._suspects.alone(self._aside.pop())
+            if self._intermission.on:
+                break
         back, self._aside = self._aside, []
         await self._give_back(back)
 
@@ -242,6 +258,35 @@ class _Session:
 
     def _held(self) -> Iterator[Delivery]:
         return chain(self._pool, self._finishing, self._aside)
+
+    # --- while a circuit is open ------------------------------------------------------------
+
+    async def _probe(self) -> None:
+        """Wait until the circuit may be tried, and try it with one message."""
+        if not await self._intermission.turn(self, stop=lambda: self._ended):
+            return None
+        wanted, suspects = await self._one_at_most()
+        if wanted:
+            await self._pool.through(wanted[0])
+        elif suspects:
+            await self._one_by_one(suspects)
+        else:
+            return self._intermission.forgo(self)
+        self._intermission.passed(self)
+
+    async def _one_at_most(self) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
+        try:
+            return await self._sift.sift(await self._receiver.receive(1, wait=self._options.lease))
+        except UnavailableError:
+            self._intermission.forgo(self)
+            raise
+
+    def _on_pause(self) -> None:
+        """Let others have what is not begun."""
+        self._appetite = self._least
+        self._hungry.set()
+        if back := self._pool.take_back():
+            self._giving = asyncio.create_task(self._give_back(back))
 
     # --- how much to take -------------------------------------------------------------------
 

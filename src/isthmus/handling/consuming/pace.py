@@ -1,25 +1,19 @@
 """A limit on how many messages are begun a second, over all processes.
 
-A token bucket whose level is one entry of the store: whoever takes tokens moves
-it by compare-and-set, a tenth of a second's worth at a time.
+A token bucket that is one entry of the store: whoever takes tokens writes it by
+compare-and-set, a tenth of a second's worth at a time.
 """
 
 import msgspec
 
-from isthmus.contracts import Entry, Put
+from isthmus.contracts import Put
 from isthmus.errors import ConflictError
 from isthmus.handling.host import Host
+from isthmus.resilience.meter import TokenBucket
 
 __all__ = ["Pace"]
 
 SPACE = "pace"
-TINY = 1e-9
-"""What rounding may have taken from a token."""
-
-
-class _Bucket(msgspec.Struct, array_like=True):
-    level: float
-    at: float
 
 
 class Pace:
@@ -45,17 +39,14 @@ class Pace:
 
     async def _take(self, most: int, rate: float) -> tuple[int, float]:
         entry = (await self._store.get(SPACE, [self._address])).get(self._address)
-        level, now = self._level(entry, rate), self._clock.now()
-        taken = min(most, int(level + TINY))
-        if taken:
-            value = msgspec.msgpack.encode(_Bucket(level - taken, now))
-            version = entry.version if entry else 0
-            await self._store.put(SPACE, [Put(self._address, value, version)])
-        return taken, max(0.001, (1.0 - level) / rate)
-
-    def _level(self, entry: Entry | None, rate: float) -> float:
-        if entry is None:
-            return self._burst
-        bucket = msgspec.msgpack.decode(entry.value, type=_Bucket)
-        passed = max(0.0, self._clock.now() - bucket.at)
-        return min(self._burst, bucket.level + passed * rate)
+        bucket, now = TokenBucket(rate, self._burst), self._clock.now()
+        taken, wait = 0, 0.0
+        if entry is not None:
+            bucket.recall(msgspec.msgpack.decode(entry.value, type=tuple[float, float]))
+        while taken < most and not (wait := bucket.reserve(now, 0.0)):
+            taken += 1
+        if not taken:
+            return 0, max(0.001, wait)
+        value, version = msgspec.msgpack.encode(bucket.numbers()), entry.version if entry else 0
+        await self._store.put(SPACE, [Put(self._address, value, version)])
+        return taken, wait

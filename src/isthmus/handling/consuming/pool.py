@@ -108,6 +108,22 @@ class Pool(Generic[T]):
         if len(batch) > 1 and not self._looking:
             self._look_next_turn()
 
+    async def through(self, item: T) -> None:
+        """Have `item`, with nothing else ready, handled beside what runs; return once it is."""
+        done, work = asyncio.get_running_loop().create_future(), self._work
+
+        async def told(batch: Sequence[T]) -> None:
+            self._work = work
+            try:
+                await work(batch)
+            finally:
+                if not done.done():  # who waits may have been cancelled
+                    done.set_result(None)
+
+        self._work = told
+        self.offer([item])
+        await done
+
     def discard(self, is_gone: Callable[[T], bool]) -> Sequence[T]:
         """Forget what is ready and `is_gone`, as it is another's now; return it."""
         gone = [item for item in self._ready if is_gone(item)]

@@ -12,6 +12,7 @@ from isthmus.handling.calling.resources import Resources
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import declare_outbox
+from isthmus.handling.running.forwarding import forwarded
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
@@ -36,8 +37,10 @@ async def opened(
     draw: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Host]:
     """Yield a Host on which all of `declared` is bound; close everything at the end,
-    or when a part cannot be opened. `draw` is where chance comes from, 0 to 1."""
+    or when a part cannot be opened. `signals` hear what policies tell meanwhile. `draw` is
+    where chance comes from, 0 to 1."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(forwarded(signals))
         engine = await _connected(connect, settings.engine, clock, stack)
         state = engine
         if settings.store and settings.store != settings.engine:
