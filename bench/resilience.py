@@ -195,14 +195,15 @@ def _imports(results: Results) -> Sequence[Figure]:
     ]
 
 
+LEFT_OUT = f"; left out, as not installed: {', '.join(MISSING)}" if MISSING else ""
+
 BENCHMARK = Benchmark(
     name="resilience",
     title=(
         "nanoseconds over the bare call, which is measured in the same process: a call that does "
         "not suspend, and one that does once; a chain is bulkhead, breaker, retry and timeout, "
-        "those of tenacity and stamina retry and asyncio.timeout only;\n"
+        f"those of tenacity and stamina retry and asyncio.timeout only{LEFT_OUT};\n"
         f"import_ms: '{FIVE}' after 'import asyncio', the quickest of {INTERPRETERS} interpreters"
-        + (f"; left out, as not installed: {', '.join(MISSING)}" if MISSING else "")
     ),
     contenders=CONTENDERS,
     figures=figures,
