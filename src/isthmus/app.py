@@ -81,7 +81,9 @@ class Module:
 
     # --- HTTP -------------------------------------------------------------------------------
 
-    def get(self, path: str, *, status: int | None = None) -> Callable[[Function], Function]:
+    def get(
+        self, path: str, *, status: int | None = None, deadline: Span | None = None
+    ) -> Callable[[Function], Function]:
         """Have a function answer GET of `path`, as "/v1/orders/{id}".
 
         Parameters named in the path and plain ones (str, int, list[str] ...) come from
@@ -91,31 +93,52 @@ class Module:
 
         What is returned is sent as JSON, with `status` (200, or 204 for None), a Starlette
         Response as it is. Errors leave as problem documents; raise Problem for your own.
+
+        After `deadline` seconds (above 0; default None, never) the answer is worth nothing:
+        policies wait no longer, and begin no call. A client may say sooner, by the header
+        `isthmus-deadline`.
         """
-        return self._route("GET", path, status=status)
+        return self._route("GET", path, status=status, deadline=deadline)
 
     def post(
-        self, path: str, *, status: int | None = None, body_limit: int = MEGABYTE
+        self,
+        path: str,
+        *,
+        status: int | None = None,
+        body_limit: int = MEGABYTE,
+        deadline: Span | None = None,
     ) -> Callable[[Function], Function]:
         """Have a function answer POST of `path`; as `get`, with a body of `body_limit`
         bytes at most (1 MiB)."""
-        return self._route("POST", path, status=status, body_limit=body_limit)
+        return self._route("POST", path, status=status, body_limit=body_limit, deadline=deadline)
 
     def put(
-        self, path: str, *, status: int | None = None, body_limit: int = MEGABYTE
+        self,
+        path: str,
+        *,
+        status: int | None = None,
+        body_limit: int = MEGABYTE,
+        deadline: Span | None = None,
     ) -> Callable[[Function], Function]:
         """Have a function answer PUT of `path`; as `post`."""
-        return self._route("PUT", path, status=status, body_limit=body_limit)
+        return self._route("PUT", path, status=status, body_limit=body_limit, deadline=deadline)
 
     def patch(
-        self, path: str, *, status: int | None = None, body_limit: int = MEGABYTE
+        self,
+        path: str,
+        *,
+        status: int | None = None,
+        body_limit: int = MEGABYTE,
+        deadline: Span | None = None,
     ) -> Callable[[Function], Function]:
         """Have a function answer PATCH of `path`; as `post`."""
-        return self._route("PATCH", path, status=status, body_limit=body_limit)
+        return self._route("PATCH", path, status=status, body_limit=body_limit, deadline=deadline)
 
-    def delete(self, path: str, *, status: int | None = None) -> Callable[[Function], Function]:
+    def delete(
+        self, path: str, *, status: int | None = None, deadline: Span | None = None
+    ) -> Callable[[Function], Function]:
         """Have a function answer DELETE of `path`; as `get`."""
-        return self._route("DELETE", path, status=status)
+        return self._route("DELETE", path, status=status, deadline=deadline)
 
     def mount(self, path: str, application: "ASGIApp") -> None:
         """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
@@ -125,11 +148,24 @@ class Module:
         mount(self.declarations, path, application)
 
     def _route(
-        self, method: str, path: str, *, status: int | None, body_limit: int = MEGABYTE
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int | None,
+        body_limit: int = MEGABYTE,
+        deadline: Span | None,
     ) -> Callable[[Function], Function]:
         from isthmus.services import route
 
-        return route(self.declarations, method, path, status=status, body_limit=body_limit)
+        return route(
+            self.declarations,
+            method,
+            path,
+            status=status,
+            body_limit=body_limit,
+            deadline=deadline,
+        )
 
     def stream(
         self,

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from isthmus.clock import Clock
+from isthmus.deadline import HEADER as DEADLINE
+from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.unit import current
 from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
@@ -39,12 +42,15 @@ class Envelope(Generic[T]):
         subject: str = "",
         priority: int = 0,
         ttl: float | None = None,
+        deadline: datetime | Deadline | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Message:
         """Raises SchemaError if `value` is not what is sent here, or id, key or a header
-        no text; ConfigError if `priority` is out of range."""
+        no text; ConfigError if `priority` is out of range, or `deadline` has no time zone."""
         if headers is not None:
             _require_text(headers)
+        if deadline is not None:
+            headers = {**(headers or {}), DEADLINE: f"{_moment(deadline):.3f}"}
         if not (id is None or isinstance(id, str)) or not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SchemaError(f"id={id!r}, key={key!r}: expected str")
         if priority and not -9 <= priority <= 9:
@@ -72,6 +78,16 @@ class Envelope(Generic[T]):
     def _misfit(self, value: object) -> SchemaError:
         carried, got = type_name(self._schema.type), described(value)
         return SchemaError(f"{self._of} carries {carried}, got {got}")
+
+
+def _moment(deadline: datetime | Deadline) -> float:
+    if isinstance(deadline, Deadline):
+        return deadline.at
+    if deadline.tzinfo is None:
+        raise ConfigError(
+            f"deadline={deadline.isoformat()} has no time zone; use datetime.now(UTC)"
+        )
+    return deadline.timestamp()
 
 
 def _require_text(headers: Mapping[str, str]) -> None:

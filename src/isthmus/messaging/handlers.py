@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from isthmus.handling.calling.handler import Handler
 from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.guarding import guarding
 from isthmus.handling.consuming.options import HandlerWords, options
 from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.declarations import Declarations
@@ -34,7 +35,13 @@ def attach(
     if taken is not schema:
         words = {**words, "where": {"type": type_names(taken), **words.get("where", {})}}
     chosen = options(**words)
-    handler = Handler(function, schema=taken, declared=declared, batch=chosen.batch > 1)
+    handler = Handler(
+        function,
+        schema=taken,
+        declared=declared,
+        batch=chosen.batch > 1,
+        guard=chosen.policy and guarding(chosen.policy),
+    )
     consumer = Consumer(of, handler, chosen)
     declared.declare(
         DeclaredHandler(

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar, Unpack
 
 from isthmus.clock import Span, seconds
 from isthmus.contracts import QueueStats, Waiting
+from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError
 from isthmus.handling.address import checked
 from isthmus.handling.consuming.consumer import Consumer
@@ -62,6 +63,7 @@ class Queue(Generic[T]):
         delay: Span = 0.0,
         at: datetime | None = None,
         ttl: Span | None = None,
+        deadline: datetime | Deadline | None = None,
         priority: int = 0,
         subject: str = "",
         headers: Mapping[str, str] | None = None,
@@ -73,6 +75,10 @@ class Queue(Generic[T]):
         `ttl` it is worthless, and becomes a dead letter instead of being handled.
         Higher `priority` (-9 to 9) goes first. With an ordered queue, messages of
         one `key` are handled one after the other.
+
+        `deadline`, a moment or `isthmus.deadline.deadline(30)`, travels with it: what is
+        taken later becomes a dead letter, too, and for what the handler calls it is in force.
+        That of the caller is not passed on: work that is queued may be done after it.
 
         Raises:
             SchemaError: `value` is not what this queue carries; nothing was sent.
@@ -87,6 +93,7 @@ class Queue(Generic[T]):
             subject=subject,
             priority=priority,
             ttl=None if ttl is None else seconds(ttl),
+            deadline=deadline,
             headers=headers,
         )
         later = opened.until(delay, at) if delay or at is not None else 0.0

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Generic, TypeVar, Union, Unpack
 
 from isthmus.clock import Span, seconds
+from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError
 from isthmus.handling.address import checked
 from isthmus.handling.consuming.options import HandlerWords
@@ -50,6 +52,7 @@ class Topic(Generic[T]):
         key: str = "",
         delay: Span = 0.0,
         ttl: Span | None = None,
+        deadline: datetime | Deadline | None = None,
         subject: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> str:
@@ -68,6 +71,7 @@ class Topic(Generic[T]):
             key=key,
             subject=subject,
             ttl=None if ttl is None else seconds(ttl),
+            deadline=deadline,
             headers=headers,
         )
         await sender.send((message,), delay=seconds(delay))

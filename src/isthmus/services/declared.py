@@ -15,6 +15,8 @@ class DeclaredRoute(Declared, frozen=True, kw_only=True):
     path: str
     status: int
     """Of an answer that went well."""
+    deadline: float | None
+    """Seconds after which an answer is worth nothing."""
     takes: str
     """The body's type; "" if it has none."""
     gives: str

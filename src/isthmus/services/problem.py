@@ -5,6 +5,7 @@ several faults follows section 3's example).
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from isthmus.errors import ConflictError, TimedOutError, UnavailableError
+from isthmus.resilience.errors import DeadlinePassedError, NotCalledError, RetriesSpentError
 
-__all__ = ["MEDIA_TYPE", "Fault", "Problem", "problem_of", "response_to"]
+__all__ = ["MEDIA_TYPE", "Fault", "Problem", "expired", "problem_of", "response_to"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -78,10 +80,23 @@ def problem_of(error: Exception | asyncio.CancelledError) -> Problem:
         case UnavailableError():
             again = {"Retry-After": "1"}
             return Problem(503, "this cannot be done just now; try again", headers=again)
+        case DeadlinePassedError():
+            return expired()
+        case NotCalledError() | RetriesSpentError():
+            return Problem(
+                503,
+                "a service behind this one is not to be had just now; try again",
+                headers={"Retry-After": f"{max(1, math.ceil(error.retry_after or 0))}"},
+            )
         case TimedOutError():
             return Problem(504, "a service behind this one did not answer in time")
         case _:
             return Problem(500, "the fault is ours; the request id tells us more")
+
+
+def expired() -> Problem:
+    """Return the answer to who asked for it by a moment that is over."""
+    return Problem(504, "the time in which this answer was wanted is over")
 
 
 def response_to(problem: Problem, *, request_id: str) -> Response:

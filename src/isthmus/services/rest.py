@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from starlette.types import ASGIApp
 
+from isthmus.clock import Span, seconds
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.body import LIMIT
@@ -25,6 +26,7 @@ def route(
     *,
     status: int | None = None,
     body_limit: int = LIMIT,
+    deadline: Span | None = None,
 ) -> Callable[[Function], Function]:
     """Have the decorated function answer `method` of `path`.
 
@@ -34,7 +36,13 @@ def route(
 
     def attached(function: Function) -> Function:
         made = Route(
-            method, path, function, status=status, body_limit=body_limit, declared=declared
+            method,
+            path,
+            function,
+            status=status,
+            body_limit=body_limit,
+            deadline=None if deadline is None else seconds(deadline),
+            declared=declared,
         )
 
         async def opening(host: Host) -> None:

@@ -25,9 +25,12 @@ class Route:
         *,
         status: int | None,
         body_limit: int,
+        deadline: float | None,
         declared: Declarations,
     ) -> None:
         self.method, self.path = method, path
+        self.deadline = _checked(method, path, deadline)
+        """Seconds after which an answer is worth nothing; None if that never is."""
         self.endpoint = Endpoint(
             function,
             method=method,
@@ -45,10 +48,17 @@ class Route:
             method=self.method,
             path=self.path,
             status=self.endpoint.answer.status,
+            deadline=self.deadline,
             takes="" if body is None else type_name(body.schema.type),
             gives="" if gives is None else type_name(gives.type),
             function=f"{function.__module__}:{function.__qualname__}",
         )
+
+
+def _checked(method: str, path: str, deadline: float | None) -> float | None:
+    if deadline is not None and not 0 < deadline < float("inf"):
+        raise ConfigError(f"{method} {path}: deadline={deadline!r}: expected more than 0 seconds")
+    return deadline
 
 
 def _names(path: str) -> Sequence[str]:

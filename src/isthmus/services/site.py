@@ -52,13 +52,13 @@ class Site:
             at.append(RouteAt(path, Methods(host, routes.values())))
         at += [MountAt(path, mount) for path, mount in self._mounts.items()]
         at += [RouteAt(route.path, Methods(host, [route])) for route in _health(health)]
-        return Identified(Failures(Router(at, default=_nothing_here)))
+        return Identified(Failures(Router(at, default=_nothing_here)), host.clock)
 
 
 def _health(health: Health) -> Sequence[Route]:
     """The two paths that every site has, unless the App has its own: those come first."""
     own = Declarations("health")
-    get = partial(Route, "GET", status=None, body_limit=LIMIT, declared=own)
+    get = partial(Route, "GET", status=None, body_limit=LIMIT, deadline=None, declared=own)
     return get("/healthz", health.live), get("/readyz", health.ready)
 
 

@@ -1,6 +1,6 @@
 """What may be said of a consumer group, with unit, default and range."""
 
-from typing import Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import msgspec
 
@@ -8,6 +8,9 @@ from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.handling.consuming.options import LADDER, WEEK, HandlerOptions
 from isthmus.resilience import Retry
+
+if TYPE_CHECKING:
+    from isthmus.resilience import Policy
 
 __all__ = ["GroupOptions", "GroupWords", "OnError", "Start", "group_options"]
 
@@ -48,6 +51,9 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for which a dead letter is kept. None is for ever."""
     dead_length: int | None = 100_000
     """Most dead letters kept. None is no limit."""
+    policy: "Policy | None" = None
+    """What guards each call of the handler, as that of HandlerOptions. While a circuit is open,
+    the group waits at its record, and parks nothing."""
 
     def __post_init__(self) -> None:
         _one_of("start", self.start, Start)
@@ -64,6 +70,7 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
             timeout=self.timeout,
             batch=self.batch,
             inbox=WEEK if self.inbox is None else self.inbox,
+            policy=self.policy,
         )
 
 
@@ -80,6 +87,7 @@ class GroupWords(TypedDict, total=False):
     session: Span
     dead_retention: Span | None
     dead_length: int | None
+    policy: "Policy | None"
 
 
 def group_options(**words: Unpack[GroupWords]) -> GroupOptions:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from isthmus.contracts import Delivery, Record
+from isthmus.deadline import HEADER as DEADLINE
 from isthmus.handling.calling.handler import Bindable, Failed, Invoke
 from isthmus.handling.host import Host
 from isthmus.handling.unit import current
@@ -15,9 +16,13 @@ ORIGIN = "isthmus-origin"
 
 
 def with_origin(record: Record) -> Message:
-    """Return the record's message, labelled with its place."""
+    """Return the record's message, labelled with its place; without a deadline, as what is in
+    a log is read at any time."""
     place = f"{record.partition} {record.offset} {record.at!r} {record.version}"
-    return record.message.with_headers({ORIGIN: place})
+    message = record.message
+    if DEADLINE in message.headers:
+        message = message.without_headers((DEADLINE,))
+    return message.with_headers({ORIGIN: place})
 
 
 class AtOrigin:

@@ -10,6 +10,7 @@ from isthmus.contracts import LogEngine
 from isthmus.errors import ConfigError, NotFoundError, UnsupportedError
 from isthmus.handling.address import checked
 from isthmus.handling.calling.handler import Handler
+from isthmus.handling.consuming.guarding import guarding
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
 from isthmus.handling.host import Host
@@ -178,7 +179,11 @@ class Stream(Generic[T]):
 
         def attached(function: Function) -> Function:
             handler = Handler(
-                function, schema=self.schema, declared=self._declared, batch=chosen.batch > 1
+                function,
+                schema=self.schema,
+                declared=self._declared,
+                batch=chosen.batch > 1,
+                guard=chosen.policy and guarding(chosen.policy),
             )
             self._declared.declare(
                 DeclaredGroup(

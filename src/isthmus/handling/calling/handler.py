@@ -5,6 +5,7 @@ the message, dependencies and resources are given by annotation.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from isthmus.errors import ConfigError, SchemaError
@@ -30,6 +31,8 @@ Invoke = Callable[[Sequence[Message]], Awaitable[Failed | None]]
 batch failed, by index, or None."""
 
 Function = Callable[..., Awaitable[Any]]
+Guard = Callable[[Function, str], Function]
+"""Puts something around every call of a function, known by a name."""
 
 
 class Bindable(Protocol):
@@ -48,11 +51,12 @@ class Handler:
         schema: Schema[Any],
         declared: Declarations,
         batch: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         """Raises ConfigError if the signature asks for what cannot be given."""
         self.function, self.schema, self.batch = function, schema, batch
         self.signature = Signature(function)
-        self._declared = declared
+        self._declared, self._guard = declared, guard
         self._payload = Payload(self.signature, schema, batch=batch)
         self._plan = self._planned()
 
@@ -66,8 +70,20 @@ class Handler:
             self._plan.require(host)
         except ConfigError as error:
             raise ConfigError(f"{self._missed}{error}; {self._possible}") from error
-        invoke = self._several(host) if self.batch else self._direct() or self._single(host)
+        function = self._function(host)
+        if self.batch:
+            invoke = self._several(host, function)
+        else:
+            invoke = self._direct(function) or self._single(host, function)
         return wrapped(invoke, self._declared.root.middleware, self.signature.title)
+
+    def _function(self, host: Host) -> Function:
+        """Return the function, to be awaited: in a thread if it is no async one, guarded if it
+        is to be."""
+        function: Function = self.function
+        if not self.signature.is_async:
+            function = partial(host.threads.run, self.function)
+        return function if self._guard is None else self._guard(function, self.signature.title)
 
     @property
     def _missed(self) -> str:
@@ -88,31 +104,31 @@ class Handler:
 
     # --- the shapes that most handlers have: no plan, no loop, no dict -----------------------
 
-    def _direct(self) -> Invoke | None:
+    def _direct(self, function: Function) -> Invoke | None:
         if not self.signature.is_async:
             return None
         shape = _SHAPES.get(self._payload.shape)
-        return shape and shape(self.function, self.schema.decode)
+        return shape and shape(function, self.schema.decode)
 
     # --- all others --------------------------------------------------------------------------
 
-    def _single(self, host: Host) -> Invoke:
+    def _single(self, host: Host, function: Function) -> Invoke:
         decode, read = self.schema.decode, self._payload.is_read
 
         async def invoke(messages: Sequence[Message]) -> None:
             message, value = messages[0], None
             if read:
                 value = decode(message.body, dataschema=message.dataschema, type=message.type)
-            await self._call(host, MessageCall(host, messages, value))
+            await self._call(function, MessageCall(host, messages, value))
 
         return invoke
 
-    def _several(self, host: Host) -> Invoke:
+    def _several(self, host: Host, function: Function) -> Invoke:
         async def invoke(messages: Sequence[Message]) -> Failed | None:
             failed: dict[int, Exception] = {}
             batch = self._read(messages, failed)
             if batch:
-                await self._call(host, MessageCall(host, batch.messages, batch))
+                await self._call(function, MessageCall(host, batch.messages, batch))
             return failed or None
 
         return invoke
@@ -136,13 +152,10 @@ class Handler:
         values, kept, places = zip(*read, strict=True) if read else ((), (), ())
         return Batch(values, kept, places, failed)
 
-    async def _call(self, host: Host, call: Call) -> None:
+    async def _call(self, function: Function, call: Call) -> None:
         async with call:
             by_place, by_name = await self._plan.arguments(call)
-            if self.signature.is_async:
-                await self.function(*by_place, **by_name)
-            else:
-                await host.threads.run(self.function, *by_place, **by_name)
+            await function(*by_place, **by_name)
 
 
 def _payload(function: Function, decode: Callable[..., Any]) -> Invoke:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from isthmus.contracts import Ack, Delivery, Nack, Receiver, Transaction
+from isthmus.deadline import HEADER as DEADLINE
+from isthmus.deadline import deadline, deadline_in
 from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
 from isthmus.handling.calling.handler import Failed, Invoke
 from isthmus.handling.consuming.failing import Failing
@@ -14,6 +16,7 @@ from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.facts import ConsumerStalled, HandlerConflicted, HandlerSucceeded
 from isthmus.handling.host import Host
 from isthmus.handling.unit import PATIENCE, Unit, current, uncommitted
+from isthmus.message import Message
 
 __all__ = ["Attempts"]
 
@@ -43,11 +46,12 @@ class Attempts:
     async def attempt(self, batch: Sequence[Delivery]) -> None:
         """Handle `batch`; whatever comes of it, it is settled or left to its lease."""
         messages = [delivery.message for delivery in batch]
+        invoke = self._in_time if DEADLINE in messages[0].headers else self._invoke
         for attempt in range(1, PATIENCE + 1):
             unit = Unit(self._store, attempt, batch, seal=self._seal)
             current.set(unit)
             try:
-                failed = await self._invoke(messages)
+                failed = await invoke(messages)
                 if failed is not None or unit.sealed:
                     return await self._complete(batch, unit, failed)
                 if unit.tx is not None:
@@ -69,6 +73,12 @@ class Attempts:
             except BaseException:
                 await unit.undo()
                 raise
+
+    async def _in_time(self, messages: Sequence[Message]) -> Failed | None:
+        """Invoke the handler with the deadline in force; of a batch, the last one."""
+        at = max(deadline_in(message.headers) for message in messages)
+        with deadline(at=at, clock=self._host.clock):
+            return await self._invoke(messages)
 
     async def fail(self, batch: Sequence[Delivery], error: Exception) -> None:
         """Send a failed delivery down its ladder; take a failed batch apart first. What a

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from isthmus.contracts import QueueEngine, StoreEngine, Tx, Waiting
+from isthmus.deadline import HEADER as DEADLINE
 from isthmus.errors import NotFoundError
 from isthmus.handling.consuming.failures import MARKS, REASON, Failure, failures
 from isthmus.handling.consuming.subscription import DEAD, Subscription
@@ -114,7 +115,7 @@ class DeadLetters:
             await self._move(again, to, None)
 
     def _freed(self, letter: Message, to: str | None) -> Message:
-        message = letter.without_headers(MARKS)
+        message = letter.without_headers((*MARKS, DEADLINE))  # it is worth something yet
         shared = to is None and self._of.topic != self._of.name
         return message.with_headers({ONLY: self._of.name}) if shared else message
 

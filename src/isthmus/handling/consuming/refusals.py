@@ -1,6 +1,6 @@
 """A handler that failed because a policy refused a call: nothing is wrong with its message."""
 
-from collections.abc import Sequence
+from typing import cast
 
 from isthmus.resilience.errors import (
     CircuitOpenError,
@@ -18,7 +18,7 @@ def refusal(error: BaseException) -> NotCalledError | None:
     if isinstance(error, RetriesSpentError) and error.__cause__ is not None:
         return refusal(error.__cause__)
     if isinstance(error, ExceptionGroup):
-        several: Sequence[Exception] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
+        several = cast("ExceptionGroup[Exception]", error).exceptions
         found = [refusal(each) for each in several]
         return None if None in found else max(found, key=_is_of_circuit)
     if not isinstance(error, NotCalledError) or isinstance(error, DeadlinePassedError):

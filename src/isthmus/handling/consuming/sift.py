@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from isthmus.contracts import Delivery
+from isthmus.deadline import HEADER as DEADLINE
+from isthmus.deadline import deadline_in
 from isthmus.errors import IsthmusError
 from isthmus.handling.consuming.attempts import Attempts
 from isthmus.handling.consuming.dead_letters import ONLY
@@ -68,7 +70,9 @@ class Sift:
             elif self._picky and not self._is_for_us(message):
                 self._finishing.noted([delivery])
             elif message.expires_at and message.expires_at <= now:
-                await self._expire(delivery, now)
+                await self._expire(delivery, now - message.expires_at)
+            elif DEADLINE in message.headers and deadline_in(message.headers) <= now:
+                await self._expire(delivery, now - deadline_in(message.headers))
             elif message.id in in_hand:
                 await self._attempts.give_back([delivery], delay=SOON)
             else:
@@ -82,8 +86,7 @@ class Sift:
             return False
         return is_wanted(message, self._where)
 
-    async def _expire(self, delivery: Delivery, now: float) -> None:
-        late = now - delivery.message.expires_at
+    async def _expire(self, delivery: Delivery, late: float) -> None:
         with suppress(IsthmusError):  # else it comes back by its lease
             await self._failing.bury(delivery, f"expired {late:.1f} s before it was taken")
 

@@ -14,6 +14,7 @@ from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.handling.calling.handler import Handler
 from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.guarding import guarding
 from isthmus.handling.consuming.options import HandlerOptions, HandlerWords, options
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
@@ -92,7 +93,8 @@ def _attach(
     declared: Declarations, made: Schedule, function: Callable[..., Any], chosen: HandlerOptions
 ) -> None:
     of = Ticks.subscription(made.name)
-    handler = Handler(function, schema=TICK, declared=declared)
+    guard = chosen.policy and guarding(chosen.policy)
+    handler = Handler(function, schema=TICK, declared=declared, guard=guard)
     declared.declare(
         DeclaredSchedule(
             name=made.name,
