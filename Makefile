@@ -45,6 +45,9 @@ simulate: $(READY)/isthmus  ## Run a whole shop in simulated worlds, by seed (SE
 faults: $(READY)/isthmus  ## Plant faults in the sqlite engine, and see that the tests catch them; T="lease" narrows
 	@$(PY) tools/mutate_sqlite.py $(T)
 
+mutate: $(READY)/isthmus  ## Change the resilience room a little, and score its tests (N=200, or all); T="cache" narrows
+	@$(PY) tools/mutate_resilience.py $(T)
+
 check: lint types imports public docs  ## Judge everything that can be judged without running the tests
 
 lint: $(READY)/check
@@ -96,4 +99,4 @@ $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench bench-resilience setup test torture simulate faults check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench bench-resilience setup test torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help

@@ -1,5 +1,6 @@
 import asyncio
 import random
+import signal
 import threading
 from datetime import timedelta
 from typing import Any
@@ -305,3 +306,95 @@ def test_an_adaptive_limit_stays_in_its_range(calls: list[tuple[float, int]]):
 def test_an_option_out_of_range_is_refused(make: Any, told: str):
     with pytest.raises(ConfigError, match=told):
         make()
+
+
+async def test_a_call_begun_before_it_adapted_teaches_it_nothing():
+    clock = ManualClock()
+    bulkhead, gate = Bulkhead(5), Gate()
+    guard = Policy(bulkhead, clock=clock)
+    bulkhead.adopt(Bulkhead(5, adaptive=True))
+    guarded = guard.call(gate.call)
+    bulkhead.adopt(Bulkhead(5))
+    runs = asyncio.ensure_future(guarded)
+    await clock.settle()
+    bulkhead.adopt(Bulkhead(5, adaptive=True))
+    gate.open.set()
+    await runs
+    assert bulkhead.adaptive is not None
+    assert bulkhead.adaptive.usual == 0
+    assert bulkhead.running == 0
+
+
+async def test_a_call_begun_while_it_adapted_gives_its_permit_back_when_it_does_no_more():
+    clock = ManualClock()
+    bulkhead, gate = Bulkhead(5, adaptive=True), Gate()
+    runs = asyncio.ensure_future(Policy(bulkhead, clock=clock).call(gate.call))
+    await clock.settle()
+    bulkhead.adopt(Bulkhead(5))
+    gate.open.set()
+    await runs
+    assert (bulkhead.running, bulkhead.adaptive) == (0, None)
+
+
+async def test_calls_of_a_task_group_that_fails_give_their_permits_back():
+    bulkhead, gate = Bulkhead(2, queue=9), Gate()
+    guarded = Policy(bulkhead, Timeout(5))(gate.call)
+
+    async def fails() -> None:
+        await asyncio.tasks.sleep(0)
+        raise LookupError
+
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            for number in range(6):
+                group.create_task(guarded(number))
+            group.create_task(fails())
+    assert (bulkhead.running, bulkhead.waiting) == (0, 0)
+
+
+async def test_who_is_cancelled_with_a_permit_in_hand_wakes_the_next():
+    bulkhead, gate = Bulkhead(1, queue=2), Gate()
+    guarded = Policy(bulkhead)(gate.call)
+    first, second, third = (asyncio.ensure_future(guarded(number)) for number in range(3))
+    await ManualClock().settle()
+    gate.open.set()
+    while not first.done():
+        await asyncio.tasks.sleep(0)
+    second.cancel()
+    assert await third == 2
+    assert bulkhead.running == 0
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_leaves_the_line():
+    bulkhead, gate, main = Bulkhead(1, queue=1), threading.Event(), threading.get_ident()
+    guarded = Policy(bulkhead)(gate.wait)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def see() -> None:
+        while not bulkhead.waiting:
+            pass
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    former = signal.signal(signal.SIGUSR1, interrupt)
+    threads = [threading.Thread(target=guarded), threading.Thread(target=see)]
+    try:
+        threads[0].start()
+        while not bulkhead.running:
+            pass
+        threads[1].start()
+        with pytest.raises(KeyboardInterrupt):
+            guarded()
+    finally:
+        gate.set()
+        for thread in threads:
+            thread.join()
+        signal.signal(signal.SIGUSR1, former)
+    assert (bulkhead.running, bulkhead.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("smoothing", [0, 1.5])
+def test_a_share_of_each_change_is_above_0_to_1(smoothing: float):
+    with pytest.raises(ConfigError, match=r"smoothing=.*above 0, to 1"):
+        AdaptiveLimit(smoothing=smoothing)

@@ -1,9 +1,12 @@
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from isthmus.resilience import CircuitBreaker
-from isthmus.resilience.circuit import Phase
+from isthmus.resilience.circuit import Circuit, Phase
+
+RULES = CircuitBreaker()._circuit.rules
 
 
 class AgainstModel(RuleBasedStateMachine):
@@ -98,3 +101,17 @@ class AgainstModel(RuleBasedStateMachine):
 
 AgainstModel.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAgainstModel = AgainstModel.TestCase
+
+
+@pytest.mark.parametrize(("growth", "last"), [(1.0, 5.0), (2.0, 300.0), (1e300, 300.0)])
+def test_a_circuit_that_never_closes_opens_for_no_longer_than_it_may(growth: float, last: float):
+    circuit = Circuit(RULES._replace(open_for=5.0, growth=growth, open_cap=300.0, probes=1))
+    now = 0.0
+    for _ in range(1000):
+        phase = circuit.admit(now)
+        assert phase is not None
+        for _ in range(RULES.minimum):
+            circuit.failed(phase, now)
+        span = circuit.phase.until - now
+        now = circuit.phase.until
+    assert span == last

@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 from typing import Any
 
 import pytest
@@ -308,7 +309,7 @@ def test_calls_that_block_their_thread_share_the_state():
         ({"failure_rate": 0}, r"failure_rate=0\): expected above 0"),
         ({"failure_rate": 1.1}, "failure_rate"),
         ({"failure_rate": None}, "nothing would open it"),
-        ({"window": 0}, r"window=0.0\): expected more than 0 seconds"),
+        ({"window": 0}, r"window=0\): expected more than 0 seconds"),
         ({"calls": 0}, "calls=0"),
         ({"calls": 5}, "minimum is never reached"),
         ({"minimum": 0}, "minimum=0"),
@@ -332,3 +333,58 @@ def test_it_shows_what_is_not_as_usual():
     assert repr(CircuitBreaker(0.2, open_for=9, name="x")) == (
         "CircuitBreaker(failure_rate=0.2, open_for=9.0, name='x')"
     )
+
+
+@pytest.mark.parametrize("says", ["results", "counts"])
+async def test_what_fails_to_judge_a_probe_loses_no_probe(says: str):
+    def judge(_: object) -> bool:
+        if bench.breaker.state == "half-open":
+            raise LookupError("of the judge")
+        return says == "counts"
+
+    bench = Bench(minimum=1, open_for=5, **{says: judge})
+    bench.dependency.error = OSError() if says == "counts" else None
+    policy = Policy(bench.breaker, clock=bench.clock)
+    for call in (bench.dependency.call, bench.dependency.call_sync):
+        bench.breaker._circuit.open_until(bench.clock.now() + 5)
+        await bench.clock.advance(5)
+        for _ in range(3):
+            with pytest.raises(LookupError):
+                await result(policy(call)())
+        assert bench.breaker.blocked_for(clock=bench.clock) == 0
+
+
+async def result(given: Any) -> Any:
+    return await given if inspect.isawaitable(given) else given
+
+
+async def test_one_that_only_counts_keeps_nobody_waiting():
+    bench = Bench(metrics_only=True)
+    bench.breaker.isolate()
+    assert bench.breaker.blocked_for(clock=bench.clock) == 0
+    await bench.breaker.wait_ready(clock=bench.clock)
+    assert await bench.call() == "well"
+
+
+def test_blocking_calls_that_go_well_count_against_the_failures():
+    bench = Bench(0.5, minimum=4, window=10)
+    for _ in range(3):
+        bench.call_sync()
+    bench.dependency.error = OSError()
+    for state in ("closed", "closed", "open"):
+        with pytest.raises(OSError):
+            bench.call_sync()
+        assert bench.breaker.state == state
+
+
+async def test_other_options_keep_what_was_counted_unless_they_count_otherwise():
+    bench = Bench(consecutive=2)
+    await bench.fail(1)
+    bench.breaker.adopt(CircuitBreaker(consecutive=2, open_for=9))
+    await bench.fail(1)
+    assert bench.breaker.state == "open"
+    bench.breaker.reset()
+    await bench.fail(1)
+    bench.breaker.adopt(CircuitBreaker(consecutive=2, window=9))
+    await bench.fail(1)
+    assert bench.breaker.state == "closed"

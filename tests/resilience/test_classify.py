@@ -71,3 +71,13 @@ def test_a_status_is_read_by_attribute():
     assert status_of(type("E", (), {"code": 404})()) == 404
     assert status_of(type("E", (), {"status": True})()) is None
     assert status_of(None) is None
+
+
+@pytest.mark.parametrize(("code", "status"), [(99, None), (100, 100), (599, 599), (600, None)])
+def test_a_code_is_a_status_if_http_has_such(code: int, status: int | None):
+    class Answer:
+        pass
+
+    answer = Answer()
+    answer.code = code  # type: ignore[attr-defined]
+    assert status_of(answer) == status

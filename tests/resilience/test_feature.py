@@ -209,10 +209,11 @@ async def test_out_of_reach_of_the_others_the_last_word_holds():
 
 async def test_what_cannot_be_read_is_not_heard():
     state = LocalState()
-    await state.write("feature/recommendations", b"\xff maybe", if_version=0)
     feature = Feature("recommendations", shared=state)
-    await feature.refresh()
-    assert feature.enabled
+    for version, wrong in enumerate((b"\xff maybe", "² off".encode(), b"9" * 5000 + b" off")):
+        await state.write("feature/recommendations", wrong, if_version=version)
+        await feature.refresh()
+        assert feature.enabled
     await feature.off_everywhere("why  so")
     other = Feature("recommendations", shared=state)
     await other.refresh()

@@ -144,3 +144,11 @@ async def test_what_guarded_calls_within_a_call_do_is_not_told_of_it():
 
     assert told(await outer.outcome(call)) == (1, "")
     assert told(outer.outcome_sync(call_sync)) == (1, "")
+
+
+async def test_whose_outcome_is_asked_for_is_named():
+    async def charge() -> None:
+        raise ConnectionError
+
+    outcome = await Policy(Retry(2, delay=0), idempotent=True).outcome(charge)
+    assert "charge failed 2 times" in str(outcome.error)

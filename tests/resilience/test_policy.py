@@ -405,3 +405,38 @@ async def test_a_traceback_shows_the_lines_of_its_strategies():
         await policy()(fails)()
     shown = "".join(traceback.format_exception(raised.value))
     assert "await call(*args, **kwargs)" in shown
+
+
+async def test_every_strategy_knows_the_name_of_what_it_guards():
+    told: list[str] = []
+
+    class Tells:
+        kind = "tells"
+
+        def around(self, call: Any, at: Any) -> Any:
+            told.append(call.__name__)
+            return lambda *args, **kwargs: call(*args, **kwargs)  # noqa: PLW0108 - has no name
+
+        around_sync = around
+
+    Policy(Tells(), Retry(), Bulkhead(), Tells(), Timeout(5), Policy(Tells(), Timeout(2)))(
+        module_call
+    )
+    Policy(Tells(), Retry())(module_call_sync)
+    assert told[-1] == "module_call_sync"
+    assert set(told[:-1]) == {"module_call"}
+
+
+def test_a_policy_is_a_strategy_of_its_own_kind():
+    assert Policy().kind == "policy"
+
+
+def test_half_a_strategy_is_none():
+    class Half:
+        kind = "half"
+
+        def around(self, call: Any, at: Any) -> Any:
+            return call
+
+    with pytest.raises(ConfigError, match="expected strategies"):
+        Policy(Half())  # type: ignore[arg-type]

@@ -264,3 +264,18 @@ def test_a_burst_that_was_not_said_follows_the_rate():
     limit = RateLimit(2)
     options: dict[str, Any] = limit.options() | {"rate": 50}
     assert RateLimit(**options).burst == 50
+
+
+async def test_a_key_that_cannot_be_hashed_is_refused_with_the_way_out():
+    limit = RateLimit(1, key=lambda order: [order])  # type: ignore[arg-type, return-value]
+    with pytest.raises(ConfigError, match=r"can't be hashed .*as key=lambda order"):
+        await limit.around(answer, site(ManualClock()))("a")
+
+
+def test_a_blocking_call_that_may_not_wait_is_refused_at_once():
+    paused: list[float] = []
+    guarded = RateLimit(2, 1, burst=1).around_sync(lambda: "ok", site(ManualClock(), paused=paused))
+    assert guarded() == "ok"
+    with pytest.raises(RateLimitedError):
+        guarded()
+    assert paused == []

@@ -186,3 +186,8 @@ async def test_two_processes_hear_of_a_feature_in_a_store(two: list[InStore]):
     await ours.off_everywhere("why")
     await theirs.refresh()
     assert theirs.reason == "why"
+
+
+def test_state_that_is_out_of_reach_is_left_alone_for_five_seconds():
+    reach = Reach(LocalState(), "x")
+    assert (reach.timeout, reach.pause) == (0.25, 5)

@@ -391,3 +391,15 @@ async def test_nobody_is_cut_off_early_nor_much_later():
 
     for took in await asyncio.gather(*(late() for _ in range(20))):
         assert 0.03 <= took < 0.03 + 2 * GRAIN + 0.2
+
+
+async def test_the_time_that_the_caller_left_is_told():
+    async def forever() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with deadline(0.05), pytest.raises(TimedOutError, match=r"within 0\.0[567]\d* s"):
+        await Policy(Timeout(9)).call(forever)
+
+
+def test_it_shows_the_seconds_of_operations():
+    assert repr(Timeout(9, of={"read": 1})) == "Timeout(9, of={'read': 1.0})"

@@ -2,7 +2,7 @@
 
 import math
 
-from isthmus.errors import ConfigError
+from isthmus.resilience.options import is_whole, refuse_unless, refuse_unless_whole
 
 __all__ = ["AdaptiveLimit"]
 
@@ -39,15 +39,14 @@ class AdaptiveLimit:
         Raises:
             ConfigError: One of them is out of its range.
         """
+        refuse_unless_whole("AdaptiveLimit", "least", least, 1)
         for option, value, ok, wanted in (
-            ("least", least, least >= 1, "1 or more"),
-            ("most", most, most >= least, f"least ({least}) or more"),
+            ("most", most, is_whole(most, least), f"least ({least}) or more"),
             ("tolerance", tolerance, 1 <= tolerance < math.inf, "1 or more"),
             ("smoothing", smoothing, 0 < smoothing <= 1, "above 0, to 1"),
-            ("memory", memory, memory >= 1, "1 or more"),
+            ("memory", memory, is_whole(memory, 1), "1 or more"),
         ):
-            if not ok:
-                raise ConfigError(f"AdaptiveLimit({option}={value!r}): expected {wanted}")
+            refuse_unless(ok, "AdaptiveLimit", option, value, wanted)
         self.least, self.most = least, most
         self.tolerance, self.smoothing, self.memory = tolerance, smoothing, memory
         self.usual = 0.0

@@ -2,8 +2,8 @@
 
 import threading
 
-from isthmus.clock import Span, seconds
-from isthmus.errors import ConfigError
+from isthmus.clock import Span
+from isthmus.resilience.options import refuse_unless, refuse_unless_whole, span_of
 from isthmus.resilience.tally import TimeTally
 
 __all__ = ["RetryBudget"]
@@ -31,13 +31,10 @@ class RetryBudget:
         Raises:
             ConfigError: One of them is out of its range.
         """
-        if not 0 <= rate <= 1:
-            raise ConfigError(f"RetryBudget(rate={rate!r}): expected 0 to 1")
-        if minimum < 0:
-            raise ConfigError(f"RetryBudget(minimum={minimum!r}): expected 0 or more")
-        if not 0 < seconds(window) < float("inf"):
-            raise ConfigError(f"RetryBudget(window={window!r}): expected more than 0 seconds")
-        self.rate, self.minimum, self.window = rate, minimum, seconds(window)
+        refuse_unless(0 <= rate <= 1, "RetryBudget", "rate", rate, "0 to 1")
+        refuse_unless_whole("RetryBudget", "minimum", minimum, 0)
+        self.rate, self.minimum = rate, minimum
+        self.window = span_of("RetryBudget", "window", window, above_0=True)
         self._tally = TimeTally(self.window)  # good: a call; bad: an extra call
         self._lock = threading.Lock()
 

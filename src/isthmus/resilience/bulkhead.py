@@ -6,20 +6,18 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from isthmus.clock import Clock, Span, seconds
+from isthmus.clock import Clock, Span
 from isthmus.deadline import remaining
-from isthmus.errors import ConfigError
 from isthmus.resilience.adaptive import AdaptiveLimit
 from isthmus.resilience.errors import BulkheadFullError
 from isthmus.resilience.facts import CallRejected, LimitChanged, tell
 from isthmus.resilience.inline import Inline
+from isthmus.resilience.options import INFINITE, refuse_unless_whole, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.permits import Permits, Waiter
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 __all__ = ["Bulkhead"]
-
-INFINITE = float("inf")
 
 
 class Bulkhead:
@@ -55,13 +53,9 @@ class Bulkhead:
         Raises:
             ConfigError: One of them is out of its range.
         """
-        if concurrency < 1:
-            raise ConfigError(f"Bulkhead(concurrency={concurrency!r}): expected 1 or more")
-        if queue < 0:
-            raise ConfigError(f"Bulkhead(queue={queue!r}): expected 0 or more")
-        if wait is not None and not 0 < seconds(wait) < INFINITE:
-            raise ConfigError(f"Bulkhead(wait={wait!r}): expected more than 0 seconds, or None")
-        self.wait = None if wait is None else seconds(wait)
+        refuse_unless_whole("Bulkhead", "concurrency", concurrency, 1)
+        refuse_unless_whole("Bulkhead", "queue", queue, 0)
+        self.wait = None if wait is None else span_of("Bulkhead", "wait", wait, above_0=True)
         self.adaptive = AdaptiveLimit() if adaptive is True else adaptive or None
         if self.adaptive:
             self.adaptive.begin(concurrency)
@@ -97,8 +91,7 @@ class Bulkhead:
         Raises:
             ConfigError: It is below 1.
         """
-        if concurrency < 1:
-            raise ConfigError(f"Bulkhead(concurrency={concurrency!r}): expected 1 or more")
+        refuse_unless_whole("Bulkhead", "concurrency", concurrency, 1)
         with self._lock:
             woken = self._permits.resize(concurrency)
         self._told = concurrency
@@ -134,14 +127,16 @@ class Bulkhead:
                 take()
             except IndexError:
                 await self._turn(name, at)
-            began = 0.0 if self.adaptive is None else clock.now()
+            adaptive, began = self.adaptive, 0.0
+            if adaptive is not None:
+                began = clock.now()
             try:
                 result = await call(*args, **kwargs)
             except BaseException:
                 self._give_back()
                 raise
-            if self.adaptive is not None:
-                self._timed(clock.now() - began, at)
+            if adaptive is not None:
+                self._timed(adaptive, clock.now() - began, at)
             put_back(None)
             if permits.pressed:
                 self._settle()
@@ -189,14 +184,16 @@ class Bulkhead:
                 take()
             except IndexError:
                 self._turn_sync(name, at)
-            began = 0.0 if self.adaptive is None else clock.now()
+            adaptive, began = self.adaptive, 0.0
+            if adaptive is not None:
+                began = clock.now()
             try:
                 result = call(*args, **kwargs)
             except BaseException:
                 self._give_back()
                 raise
-            if self.adaptive is not None:
-                self._timed(clock.now() - began, at)
+            if adaptive is not None:
+                self._timed(adaptive, clock.now() - began, at)
             put_back(None)
             if permits.pressed:
                 self._settle()
@@ -283,12 +280,13 @@ class Bulkhead:
             except RuntimeError:  # its event loop is closed, and it with it
                 self._leave(waiter)
 
-    def _timed(self, took: float, at: Site) -> None:
-        """Let the limit follow how long a call took."""
-        assert self.adaptive is not None
+    def _timed(self, adaptive: AdaptiveLimit, took: float, at: Site) -> None:
+        """Let the limit follow how long a call took, if it was begun under the same."""
         with self._lock:
+            if adaptive is not self.adaptive:
+                return
             was = self._permits.limit
-            limit = self.adaptive.after(took, running=self._permits.running)
+            limit = adaptive.after(took, running=self._permits.running)
             woken = self._permits.resize(limit) if limit != was else []
         self._wake(woken)
         if limit != was:

@@ -75,6 +75,9 @@ class Chaos:
         """
         refuse_unless(0 <= rate <= 1, "Chaos", "rate", rate, "0 to 1")
         self.latency, self.rate = span_of("Chaos", "latency", latency), float(rate)
+        kind = error if isinstance(error, type) else type(error)
+        ok = error is None or issubclass(kind, Exception)
+        refuse_unless(ok, "Chaos", "error", error, "an error, or a type of errors")
         self.error, self.result = error, result
         if error is not None and result is not ABSENT:
             raise ConfigError("Chaos(error=..., result=...): a call ends one way; expected one")

@@ -83,6 +83,8 @@ class Circuit:
 
     def blocked_for(self, now: float) -> float | None:
         """Return the seconds until a call may pass, 0 if one may; None if that can't be told."""
+        if self.rules.metrics_only:
+            return 0.0
         match self.phase.state:
             case "open":
                 return max(0.0, self.phase.until - now)
@@ -113,8 +115,7 @@ class Circuit:
             if self._too_many(phase, now):
                 self._open(phase, now)
         elif phase.state == "half-open":
-            phase.in_flight -= 1
-            self._probed(phase, now, well=False)
+            self._open(phase, now)
 
     def released(self, phase: Phase) -> None:
         """A call admitted in `phase` ended without saying anything: cancelled, or not made."""
@@ -174,14 +175,16 @@ class Circuit:
     def _open(self, phase: Phase, now: float) -> None:
         if phase is not self.phase:
             return
-        rules = self.rules
-        span = rules.open_for
-        for _ in range(self._opened):
-            span = min(span * rules.growth, rules.open_cap)
-            if span == rules.open_cap:
-                break
         self._opened += 1
-        self._become("open", until=now + span)
+        self._become("open", until=now + self._span())
+
+    def _span(self) -> float:
+        """Return how long it is open for this time."""
+        rules = self.rules
+        try:
+            return min(rules.open_for * rules.growth ** (self._opened - 1), rules.open_cap)
+        except OverflowError:
+            return rules.open_cap
 
     def _become(self, state: State, *, until: float = 0.0) -> Phase:
         self.phase = Phase(state, self.rules, until=until)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from isthmus.clock import Clock, MonotonicClock, Span, seconds
+from isthmus.clock import Clock, MonotonicClock, Span
 from isthmus.errors import ConfigError
 from isthmus.resilience.circuit import Circuit, Phase, Rules, State
 from isthmus.resilience.circuit_sharing import CircuitSharing
@@ -15,6 +15,7 @@ from isthmus.resilience.classify import blames
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
 from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
 from isthmus.resilience.inline import Inline
+from isthmus.resilience.options import INFINITE, Errors, ErrorTest, error_test, is_whole, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.shared import SharedState
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
@@ -22,7 +23,6 @@ from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 __all__ = ["CircuitBreaker"]
 
 DAY = 86400.0
-INFINITE = float("inf")
 POLL = 1.0
 """Seconds after which `wait_ready` looks again whether a probe is back."""
 
@@ -49,10 +49,10 @@ class CircuitBreaker:
 
     name: str
     """For signals and errors; default "", and then the policy's is told."""
-    counts: Callable[[BaseException], bool]
-    """Which errors speak against the dependency. Default: all Exceptions but those that find
-    fault with the request (HTTP 4xx without 408, 425 and 429, and the like of gRPC) and calls
-    that an inner policy refused. A cancelled call never does."""
+    counts: ErrorTest
+    """Which errors speak against the dependency: types, or what tells of each. Default: all
+    Exceptions but those that find fault with the request (HTTP 4xx without 408, 425 and 429, and
+    the like of gRPC) and calls that an inner policy refused. A cancelled call never does."""
     results: Callable[[Any], bool] | None
     """Which results are failures, as `transient_result` tells of HTTP responses. Default: none."""
 
@@ -71,7 +71,7 @@ class CircuitBreaker:
         open_cap: Span = 300.0,
         probes: int = 1,
         successes: int = 1,
-        counts: Callable[[BaseException], bool] = blames,
+        counts: Errors = blames,
         results: Callable[[Any], bool] | None = None,
         metrics_only: bool = False,
         shared: SharedState | None = None,
@@ -107,8 +107,9 @@ class CircuitBreaker:
         Raises:
             ConfigError: One of them is out of its range.
         """
-        opens = seconds(open_for)
-        self.name, self.counts, self.results = name, counts, results
+        opens = span_of("CircuitBreaker", "open_for", open_for, above_0=True)
+        self.name, self.results = name, results
+        self.counts = error_test("CircuitBreaker", "counts", counts)
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
         self._shared, self._refresh = shared, refresh
@@ -119,15 +120,15 @@ class CircuitBreaker:
             _checked(
                 Rules(
                     failure_rate=failure_rate,
-                    window=seconds(window),
+                    window=span_of("CircuitBreaker", "window", window, above_0=True),
                     calls=calls,
                     minimum=minimum,
                     consecutive=consecutive,
-                    slow=None if slow is None else seconds(slow),
+                    slow=None if slow is None else span_of("CircuitBreaker", "slow", slow),
                     slow_rate=slow_rate,
                     open_for=opens,
                     growth=growth,
-                    open_cap=max(opens, seconds(open_cap)),
+                    open_cap=max(opens, span_of("CircuitBreaker", "open_cap", open_cap)),
                     probes=probes,
                     successes=successes,
                     metrics_only=metrics_only,
@@ -333,7 +334,11 @@ class CircuitBreaker:
         )
 
     def _returned(self, result: Any, phase: Phase, began: float, at: Site) -> None:
-        bad = self.results is not None and self.results(result)
+        try:
+            bad = self.results is not None and self.results(result)
+        except BaseException:
+            self._step(at, lambda _: self._circuit.released(phase))
+            raise
         tells = self._circuit.failed if bad else self._circuit.succeeded
         self._step(at, lambda now: tells(phase, now, now - began))
 
@@ -342,7 +347,11 @@ class CircuitBreaker:
         circuit = self._circuit
         if not isinstance(error, Exception) or isinstance(error, NotCalledError):
             return self._step(at, lambda _: circuit.released(phase))
-        tells = circuit.failed if self.counts(error) else circuit.succeeded
+        try:
+            tells = circuit.failed if self.counts(error) else circuit.succeeded
+        except BaseException:
+            self._step(at, lambda _: circuit.released(phase))
+            raise
         self._step(at, lambda now: tells(phase, now, now - began if began else 0.0))
 
     def _step(self, at: Site | None, step: Callable[[float], R]) -> R:
@@ -376,25 +385,25 @@ DEFAULTS: dict[str, object] = {
 def _sharing(state: SharedState, refresh: Span, name: str) -> CircuitSharing:
     if not name:
         raise ConfigError("CircuitBreaker(shared=...): expected a name=, by which it is shared")
-    if not 0 < seconds(refresh) < INFINITE:
-        raise ConfigError(f"CircuitBreaker(refresh={refresh!r}): expected more than 0 seconds")
-    return CircuitSharing(state, name, every=refresh)
+    every = span_of("CircuitBreaker", "refresh", refresh, above_0=True)
+    return CircuitSharing(state, name, every=every)
 
 
 def _checked(rules: Rules) -> Rules:
     for option, ok, wanted in (
         ("failure_rate", _share(rules.failure_rate), "above 0, to 1, or None"),
-        ("window", 0 < rules.window < INFINITE, "more than 0 seconds"),
-        ("calls", rules.calls is None or rules.calls >= 1, "1 or more, or None"),
-        ("minimum", rules.minimum >= 1, "1 or more"),
-        ("consecutive", rules.consecutive is None or rules.consecutive >= 1, "1 up, or None"),
-        ("slow", rules.slow is None or 0 < rules.slow < INFINITE, "more than 0 seconds, or None"),
+        ("calls", rules.calls is None or is_whole(rules.calls, 1), "1 or more, or None"),
+        ("minimum", is_whole(rules.minimum, 1), "1 or more"),
+        (
+            "consecutive",
+            rules.consecutive is None or is_whole(rules.consecutive, 1),
+            "1 up, or None",
+        ),
+        ("slow", rules.slow is None or rules.slow > 0, "more than 0 seconds, or None"),
         ("slow_rate", _share(rules.slow_rate), "above 0, to 1"),
-        ("open_for", 0 < rules.open_for < INFINITE, "more than 0 seconds"),
         ("growth", 1 <= rules.growth < INFINITE, "1 or more"),
-        ("open_cap", rules.open_cap < INFINITE, "seconds"),
-        ("probes", rules.probes >= 1, "1 or more"),
-        ("successes", rules.successes >= 1, "1 or more"),
+        ("probes", is_whole(rules.probes, 1), "1 or more"),
+        ("successes", is_whole(rules.successes, 1), "1 or more"),
     ):
         if not ok:
             value = getattr(rules, option)

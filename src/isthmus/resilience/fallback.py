@@ -8,7 +8,7 @@ from isthmus.clock import Span
 from isthmus.errors import ConfigError
 from isthmus.resilience.degraded import degrading, note_degraded
 from isthmus.resilience.facts import PolicySignal, tell
-from isthmus.resilience.options import Errors, error_test, refuse_unless, span_of
+from isthmus.resilience.options import Errors, error_test, refuse_unless_whole, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.recent import Key, Recent, function_key, key_of
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
@@ -56,7 +56,7 @@ class LastKnownGood:
         """
         if max_age is not None:
             max_age = span_of("LastKnownGood", "max_age", max_age, above_0=True)
-        refuse_unless(most >= 1, "LastKnownGood", "most", most, "1 or more")
+        refuse_unless_whole("LastKnownGood", "most", most, 1)
         self.max_age, self.most = max_age, most
         self.key_of = key_of("LastKnownGood", key)
         self._known: Recent[Known] = Recent(most)

@@ -1,6 +1,7 @@
 """What an application can do without, and how it is switched off while it runs."""
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -69,7 +70,7 @@ class Word(NamedTuple):
         """Return what was said; None if nothing, or nothing that can be read."""
         number, _, rest = value.decode(errors="replace").partition(" ")
         switch, _, reason = rest.partition(" ")
-        if not number.isdigit() or switch not in {"on", "off"}:
+        if not re.fullmatch("[0-9]{1,18}", number) or switch not in {"on", "off"}:
             return None
         return cls(int(number), switch == "on", reason)
 

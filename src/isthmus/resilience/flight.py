@@ -121,7 +121,7 @@ class Flights:
 
     def _drop(self, slot: Slot, flight: Flight) -> None:
         if self._all.get(slot) is flight:
-            del self._all[slot]
+            self._all.pop(slot, None)  # by now, another thread may have
 
 
 def _cut_short(flight: Flight) -> bool:

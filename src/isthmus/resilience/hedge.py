@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from isthmus.clock import Span
 from isthmus.errors import ConfigError
 from isthmus.resilience.facts import PolicySignal, tell
-from isthmus.resilience.options import refuse_unless, span_of
+from isthmus.resilience.options import refuse_unless, refuse_unless_whole, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.retry import KEY
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
@@ -108,7 +108,7 @@ class Hedge:
         Raises:
             ConfigError: One of them is out of its range.
         """
-        refuse_unless(most >= 1, "Hedge", "most", most, "1 or more")
+        refuse_unless_whole("Hedge", "most", most, 1)
         share = percentile is None or 0 < percentile < 1
         refuse_unless(share, "Hedge", "percentile", percentile, "above 0, below 1, or None")
         self.delay, self.most, self.percentile = span_of("Hedge", "delay", delay), most, percentile

@@ -1,12 +1,22 @@
 """Options that are out of their range are refused when they are written, all in one manner."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import cast
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 
-__all__ = ["INFINITE", "ErrorTest", "Errors", "error_test", "refuse_unless", "span_of"]
+__all__ = [
+    "INFINITE",
+    "ErrorTest",
+    "Errors",
+    "error_test",
+    "is_whole",
+    "refuse_unless",
+    "refuse_unless_whole",
+    "span_of",
+]
 
 INFINITE = float("inf")
 
@@ -17,8 +27,21 @@ def refuse_unless(ok: bool, strategy: str, option: str, value: object, wanted: s
         raise ConfigError(f"{strategy}({option}={value!r}): expected {wanted}")
 
 
+def is_whole(value: object, least: int) -> bool:
+    """Return whether it is a whole number, `least` or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def refuse_unless_whole(strategy: str, option: str, value: object, least: int) -> None:
+    """Raises ConfigError if it is no whole number, or less than `least`."""
+    wanted = f"{least} or more" + ("" if isinstance(value, int) else ", a whole number")
+    refuse_unless(is_whole(value, least), strategy, option, value, wanted)
+
+
 def span_of(strategy: str, option: str, value: Span, *, above_0: bool = False) -> float:
     """Return a span's seconds, if it is finite, and 0 or more, or above that."""
+    is_span = isinstance(value, int | float | timedelta) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance] - who writes it may not check
+    refuse_unless(is_span, strategy, option, value, "seconds, or a timedelta")
     span = seconds(value)
     if above_0:
         refuse_unless(0 < span < INFINITE, strategy, option, value, "more than 0 seconds")
@@ -42,4 +65,9 @@ def error_test(strategy: str, option: str, errors: Errors) -> ErrorTest:
     for kind in kinds:
         ok = isinstance(cast("object", kind), type) and issubclass(kind, Exception)
         refuse_unless(ok, strategy, option, value, wanted)
-    return lambda error: isinstance(error, kinds) and not isinstance(error, ConfigError)
+
+    def is_meant(error: Exception) -> bool:
+        return isinstance(error, kinds) and not isinstance(error, ConfigError)
+
+    is_meant.__name__ = " | ".join(kind.__name__ for kind in kinds) or "none"
+    return is_meant

@@ -11,7 +11,13 @@ from isthmus.errors import ConfigError
 from isthmus.resilience.errors import NotCalledError
 from isthmus.resilience.facts import CallRejected, tell
 from isthmus.resilience.meter import SET_BACK, Meter, SlidingWindow, TokenBucket
-from isthmus.resilience.options import INFINITE, refuse_unless, span_of
+from isthmus.resilience.options import (
+    INFINITE,
+    is_whole,
+    refuse_unless,
+    refuse_unless_whole,
+    span_of,
+)
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.shared import (
     Reach,
@@ -89,8 +95,8 @@ class RateLimit:
         calls, span = float(rate), span_of("RateLimit", "per", per, above_0=True)
         _refuse_unless(0 < calls < INFINITE, "rate", rate, "more than 0")
         _refuse_unless(algorithm in get_args(Algorithm), "algorithm", algorithm, _ALGORITHMS)
-        _refuse_unless(burst is None or burst >= 1, "burst", burst, "1 or more, or None")
-        _refuse_unless(keys >= 1, "keys", keys, "1 or more")
+        _refuse_unless(burst is None or is_whole(burst, 1), "burst", burst, "1 or more, or None")
+        refuse_unless_whole("RateLimit", "keys", keys, 1)
         window = algorithm == "sliding window"
         if window:
             _refuse_unless(calls == int(calls), "rate", rate, "a whole number of calls")
@@ -223,6 +229,13 @@ class RateLimit:
         return TokenBucket(self.rate / self.per, self.burst)
 
     def _reserve(self, key: Hashable, now: float, most: float) -> float:
+        try:
+            hash(key)
+        except TypeError as error:
+            raise ConfigError(
+                f"{self!r} counts by key, and this one can't be hashed ({error}); give a number "
+                "or a text, as key=lambda order: order.customer"
+            ) from error
         with self._lock:
             meter = self._meters.get(key)
             if meter is None:

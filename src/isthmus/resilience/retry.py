@@ -4,22 +4,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from isthmus.clock import Span, seconds
+from isthmus.clock import Span
 from isthmus.deadline import remaining
-from isthmus.errors import ConfigError
 from isthmus.resilience.budget import RetryBudget
 from isthmus.resilience.classify import never_ran, retry_after, transient
 from isthmus.resilience.errors import CircuitOpenError, RetriesSpentError
 from isthmus.resilience.facts import CallRetried, RetriesSpent, tell
 from isthmus.resilience.inline import Inline
+from isthmus.resilience.options import (
+    INFINITE,
+    Errors,
+    ErrorTest,
+    error_test,
+    refuse_unless,
+    refuse_unless_whole,
+    span_of,
+)
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 __all__ = ["Jitter", "Retry"]
 
 Jitter = Literal["full", "equal", "decorrelated", "none"]
-
-INFINITE = float("inf")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -42,7 +48,8 @@ class Retry:
     """
 
     attempts: int
-    """Calls in all, the first among them. 1 up; default 3, and for handlers 5."""
+    """Calls in all, the first among them. 1 up; default 3. (A handler that is given no Retry has
+    Retry(5).)"""
     delay: float
     """Seconds before the second attempt, without jitter. 0 up; default 1."""
     factor: float
@@ -56,9 +63,10 @@ class Retry:
     within: float | None
     """Seconds from the first call after which no attempt begins any more. Above 0; default
     None: only the deadline in force bounds them. Calls only."""
-    on: Callable[[BaseException], bool] = field(compare=False)
-    """Which errors may pass by themselves. Default: lost connections, timeouts, HTTP 408, 425,
-    429, 500, 502, 503, 504 and the like of gRPC, and what isthmus calls retryable. Calls only."""
+    on: ErrorTest = field(compare=False)
+    """Which errors may pass by themselves: types, or what tells of each. Default: lost
+    connections, timeouts, HTTP 408, 425, 429, 500, 502, 503, 504 and the like of gRPC, and what
+    isthmus calls retryable. Calls only."""
     when: Callable[[Any], bool] | None = field(compare=False)
     """Which results are as good as such an error, as `transient_result` tells of HTTP responses;
     the last of them is returned. Default None: no result is. Calls only."""
@@ -77,20 +85,18 @@ class Retry:
         cap: Span = 300.0,
         jitter: Jitter = "full",
         within: Span | None = None,
-        on: Callable[[BaseException], bool] = transient,
+        on: Errors = transient,
         when: Callable[[Any], bool] | None = None,
         budget: RetryBudget | None = None,
         wait_for_circuit: bool = False,
     ) -> None:
         """Raises ConfigError if one of them is out of its range."""
-        wait, most = seconds(delay), seconds(cap)
-        whole = None if within is None else seconds(within)
-        _refuse_unless(attempts >= 1, "attempts", attempts, "1 or more")
-        _refuse_unless(0 <= wait < INFINITE, "delay", delay, "0 or more seconds")
+        wait, most = span_of("Retry", "delay", delay), span_of("Retry", "cap", cap)
+        whole = None if within is None else span_of("Retry", "within", within, above_0=True)
+        refuse_unless_whole("Retry", "attempts", attempts, 1)
         _refuse_unless(1 <= factor < INFINITE, "factor", factor, "1 or more")
-        _refuse_unless(wait <= most < INFINITE, "cap", cap, f"delay ({wait:g}) or more seconds")
+        _refuse_unless(wait <= most, "cap", cap, f"delay ({wait:g}) or more seconds")
         _refuse_unless(jitter in get_args(Jitter), "jitter", jitter, ", ".join(get_args(Jitter)))
-        _refuse_unless(whole is None or whole > 0, "within", within, "more than 0 seconds, or None")
         put = object.__setattr__
         put(self, "attempts", attempts)
         put(self, "delay", wait)
@@ -98,7 +104,7 @@ class Retry:
         put(self, "cap", most)
         put(self, "jitter", jitter)
         put(self, "within", whole)
-        put(self, "on", on)
+        put(self, "on", error_test("Retry", "on", on))
         put(self, "when", when)
         put(self, "budget", budget)
         put(self, "wait_for_circuit", wait_for_circuit)
@@ -368,5 +374,4 @@ def _named(failure: Failure) -> str:
 
 
 def _refuse_unless(ok: bool, option: str, value: object, wanted: str) -> None:  # noqa: FBT001
-    if not ok:
-        raise ConfigError(f"Retry({option}={value!r}): expected {wanted}")
+    refuse_unless(ok, "Retry", option, value, wanted)

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from isthmus.clock import Clock, Span, SystemClock, seconds
-from isthmus.errors import ConfigError, ConflictError
+from isthmus.errors import ConflictError
 from isthmus.resilience.facts import PolicySignal, signals, tell
+from isthmus.resilience.options import refuse_unless_whole
 from isthmus.resilience.strategy import Site
 from isthmus.signals import Signals
 
@@ -68,8 +69,7 @@ class LocalState:
     """
 
     def __init__(self, *, most: int = 100_000, clock: Clock | None = None) -> None:
-        if most < 1:
-            raise ConfigError(f"LocalState(most={most!r}): expected 1 or more")
+        refuse_unless_whole("LocalState", "most", most, 1)
         self._most, self._clock = most, clock or SystemClock()
         self._values: OrderedDict[str, tuple[Versioned, float]] = OrderedDict()
         self._lock = threading.Lock()

@@ -1,18 +1,18 @@
 """How long a call may take; and what runs inside it knows until when."""
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
-from isthmus.clock import Clock, MonotonicClock, Span, SystemClock, seconds
+from isthmus.clock import Clock, MonotonicClock, Span, SystemClock
 from isthmus.deadline import in_force
-from isthmus.errors import ConfigError, TimedOutError
+from isthmus.errors import TimedOutError
 from isthmus.resilience.errors import DeadlinePassedError
 from isthmus.resilience.facts import CallRejected, CallTimedOut, tell
 from isthmus.resilience.inline import Inline
+from isthmus.resilience.options import span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 from isthmus.resilience.wheel import GRAIN, PER_SECOND, Wheel, here, notches, wheel_of
@@ -293,6 +293,4 @@ def _over(call: str, span: float, at: Site) -> TimedOutError:
 
 
 def _span(option: str, span: Span) -> float:
-    if not 0 < seconds(span) < math.inf:
-        raise ConfigError(f"Timeout({option}={span!r}): expected more than 0 seconds")
-    return seconds(span)
+    return span_of("Timeout", option, span, above_0=True)

@@ -1,0 +1,140 @@
+"""Options that cannot be meant are refused where they are written, all in one manner."""
+
+import math
+import pickle
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from isthmus.errors import ConfigError
+from isthmus.resilience import (
+    AdaptiveLimit,
+    Bulkhead,
+    BulkheadFullError,
+    Cache,
+    Chaos,
+    CircuitBreaker,
+    CircuitOpenError,
+    DeadlinePassedError,
+    Feature,
+    FeatureOffError,
+    Hedge,
+    LastKnownGood,
+    LocalState,
+    RateLimit,
+    RateLimitedError,
+    RetriesSpentError,
+    Retry,
+    RetryBudget,
+    Timeout,
+)
+
+WHOLE: list[tuple[Callable[..., Any], str, int]] = [
+    (Retry, "attempts", 1),
+    (Bulkhead, "concurrency", 1),
+    (Bulkhead, "queue", 0),
+    (lambda **options: Cache(1, **options), "most", 1),
+    (lambda **options: Hedge(1, **options), "most", 1),
+    (LastKnownGood, "most", 1),
+    (LocalState, "most", 1),
+    (RetryBudget, "minimum", 0),
+    (AdaptiveLimit, "least", 1),
+    (AdaptiveLimit, "most", 1),
+    (AdaptiveLimit, "memory", 1),
+    (lambda **options: RateLimit(1, **options), "burst", 1),
+    (lambda **options: RateLimit(1, **options), "keys", 1),
+    (lambda **options: CircuitBreaker(minimum=1, **options), "calls", 1),
+    (CircuitBreaker, "minimum", 1),
+    (CircuitBreaker, "consecutive", 1),
+    (CircuitBreaker, "probes", 1),
+    (CircuitBreaker, "successes", 1),
+]
+
+SPANS: list[tuple[Callable[..., Any], str, bool]] = [
+    (Retry, "delay", True),
+    (Retry, "cap", True),
+    (Retry, "within", False),
+    (Timeout, "request", False),
+    (Timeout, "connect", False),
+    (Bulkhead, "wait", False),
+    (Cache, "ttl", True),
+    (lambda **options: Cache(1, **options), "stale", True),
+    (lambda **options: Cache(1, **options), "stale_if_error", True),
+    (lambda **options: Cache(1, **options), "negative", True),
+    (Hedge, "delay", True),
+    (LastKnownGood, "max_age", False),
+    (RetryBudget, "window", False),
+    (lambda **options: RateLimit(1, **options), "per", False),
+    (lambda **options: RateLimit(1, **options), "wait", True),
+    (CircuitBreaker, "window", False),
+    (CircuitBreaker, "slow", False),
+    (CircuitBreaker, "open_for", False),
+    (CircuitBreaker, "open_cap", True),
+    (lambda **options: CircuitBreaker(shared=LocalState(), name="x", **options), "refresh", False),
+    (lambda **options: Feature("x", **options), "refresh", True),
+    (lambda **options: Chaos(error=OSError, **options), "latency", True),
+]
+
+
+@pytest.mark.parametrize(("make", "option", "least"), WHOLE)
+def test_a_number_of_things_is_whole_and_not_too_small(
+    make: Callable[..., Any], option: str, least: int
+):
+    make(**{option: max(least, 1)})
+    for wrong in (least - 1, 2.5, math.nan, math.inf, "2", True):
+        with pytest.raises(ConfigError, match=rf"\({option}=.*\): expected "):
+            make(**{option: wrong})
+
+
+@pytest.mark.parametrize(("make", "option", "none"), SPANS)
+def test_a_span_is_finite_and_a_number_or_a_timedelta(
+    make: Callable[..., Any], option: str, *, none: bool
+):
+    make(**{option: timedelta(seconds=2)} | ({"delay": 0} if option == "cap" else {}))
+    for wrong in (-1, math.nan, math.inf, "2", True, *(() if none else (0, timedelta(0)))):
+        with pytest.raises(ConfigError, match=rf"\({option}=.*\): expected "):
+            make(**{option: wrong})
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan])
+def test_a_share_is_from_0_to_1(rate: float):
+    with pytest.raises(ConfigError, match=r"RetryBudget\(rate=.*\): expected 0 to 1"):
+        RetryBudget(rate)
+
+
+@pytest.mark.parametrize("wrong", ["OSError", BaseException, KeyboardInterrupt("x"), 3])
+def test_chaos_raises_nothing_but_errors(wrong: Any):
+    with pytest.raises(ConfigError, match=r"Chaos\(error=.*\): expected an error"):
+        Chaos(error=wrong)
+
+
+def test_which_errors_are_meant_may_be_said_by_type():
+    retry = Retry(on=(KeyError, OSError))
+    assert [retry.on(error) for error in (KeyError(), OSError(), ValueError())] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert repr(retry) == "Retry(3, on=KeyError | OSError)"
+    breaker = CircuitBreaker(counts=OSError)
+    assert [breaker.counts(error) for error in (OSError(), ValueError())] == [True, False]
+    for make in (lambda: Retry(on=BaseException), lambda: CircuitBreaker(counts="x")):  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="expected types of Exception, or a function"):
+            make()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CircuitOpenError("open", policy="pay", retry_after=2.5),
+        BulkheadFullError("full", policy="pay"),
+        DeadlinePassedError("late", policy="pay"),
+        RateLimitedError("often", policy="pay", retry_after=1),
+        FeatureOffError("off", policy="pay", feature="offers", reason="broken"),
+        RetriesSpentError("spent", policy="pay", attempts=3, retry_after=7),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_reach_another_process_whole(error: Exception):
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
