@@ -228,9 +228,8 @@ class Bulkhead:
             self._give_up(waiter, call, at)
 
     def _turn_sync(self, call: str, at: Site) -> None:
-        waiter = _Blocking()
+        waiter, patience = _Blocking(), self._patience()
         self._line_up(waiter, call, at)
-        patience = self._patience()
         try:
             waiter.event.wait(None if patience == INFINITE else patience)
         except BaseException:
