@@ -382,3 +382,54 @@ async def test_a_breaker_inside_of_a_retry_pauses_too(
             await orders.send(Order(str(n)))
         await t.advance(2)
         assert kinds(told)[:1] == [ConsumerPaused]
+
+
+async def test_an_ordered_queue_keeps_the_order_of_its_keys_through_a_pause(
+    app: App, engine: str
+) -> None:
+    orders, done, is_open = app.queue("orders", Order, ordered=True), list[str](), True
+
+    @orders.handler()
+    async def accept(order: Order) -> None:
+        if is_open:
+            raise CircuitOpenError("open", retry_after=2.0)
+        done.append(order.id)
+
+    async with app.test(engine=engine) as t:
+        for n in range(12):
+            await orders.send(Order(str(n)), key=f"k{n % 2}")
+        await t.advance(20)
+        is_open = False
+        await t.advance(20)
+        assert len(done) == 12
+        assert [id_ for id_ in done if int(id_) % 2] == ["1", "3", "5", "7", "9", "11"]
+        assert [id_ for id_ in done if not int(id_) % 2] == ["0", "2", "4", "6", "8", "10"]
+
+
+async def test_a_drain_does_not_begin_the_probe_that_waits_for_a_slot() -> None:
+    clock = ManualClock()
+    app = App("shop", engine="memory://", clock=clock)
+    orders, began, go = app.queue("orders", Order), list[str](), asyncio.Event()
+
+    @orders.handler(concurrency=2)
+    async def accept(order: Order) -> None:
+        began.append(order.id)
+        if order.id.startswith("long"):
+            await go.wait()
+        elif len(began) == 2:
+            began.append("refused")
+            raise CircuitOpenError("open", retry_after=1.0)
+
+    running = asyncio.create_task(app.run(only=["queue:orders"]))
+    await clock.settle(100)
+    await orders.send(Order("long 1"))
+    await clock.settle(100)
+    await orders.send(Order("a"))
+    await clock.advance(0.5)
+    assert began == ["long 1", "a", "refused"]
+    await app.drain()
+    await clock.advance(0.5)
+    assert began == ["long 1", "a", "refused"]
+    go.set()
+    await clock.advance(5)
+    await running

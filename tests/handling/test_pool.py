@@ -72,3 +72,31 @@ async def test_what_is_offered_one_by_one_is_taken_by_as_many_slots() -> None:
     gate.set()
     await pool.idle()
     await pool.close()
+
+
+async def test_what_goes_through_alone_is_waited_for_and_what_is_discarded_is_not() -> None:
+    handled, go = list[int](), asyncio.Event()
+
+    async def work(batch: Sequence[int]) -> None:
+        handled.extend(batch)
+        await go.wait()
+
+    pool = pool_of(work, concurrency=1)
+    first = asyncio.create_task(pool.through(1))
+    await ManualClock().settle()
+    assert handled == [1]
+    assert not first.done()
+    go.set()
+    assert await first
+    go.clear()
+    pool.offer([2])
+    await ManualClock().settle()
+    second = asyncio.create_task(pool.through(3))
+    await ManualClock().settle()
+    pool.discard(lambda item: item == 3)
+    assert not await second
+    go.set()
+    third = asyncio.create_task(pool.through(4))
+    assert await third
+    assert handled == [1, 2, 4]
+    await pool.close()

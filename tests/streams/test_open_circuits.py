@@ -1,5 +1,6 @@
 """What an open circuit does to a consumer group: it waits at the record, and nothing is parked."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,48 @@ async def test_one_of_a_batch_that_was_refused_is_tried_again_alone(app: App) ->
         assert await ledger["balances"].parked() == 0
         await t.advance(4000)
         assert done[-1] == "3"
+
+
+async def test_the_probe_of_a_group_is_one_record(app: App) -> None:
+    ledger, began = app.stream("ledger", Order, key="id", partitions=2), list[str]()
+    is_open, go = True, asyncio.Event()
+
+    @ledger.group("balances")
+    async def post(order: Order) -> None:
+        if is_open:
+            raise CircuitOpenError("open", retry_after=2.0)
+        began.append(order.id)
+        await go.wait()
+
+    async with app.test() as t:
+        await ledger.append(*(Order(str(n)) for n in range(8)))
+        await t.settle()
+        is_open = False
+        await t.advance(10)
+        assert len(began) == 1
+        go.set()
+        await t.advance(2)
+        assert sorted(began) == list("01234567")
+
+
+async def test_others_need_not_wait_for_the_backoff_of_a_probe_that_failed_by_itself(
+    app: App,
+) -> None:
+    ledger, done, is_open = app.stream("ledger", Order, key="id"), list[str](), True
+    again = Retry(attempts=2, delay=100, jitter="none")
+
+    @ledger.group("balances", on_error="skip", concurrency=4, retry=again)
+    async def post(order: Order) -> None:
+        if is_open:
+            raise CircuitOpenError("open", retry_after=2.0)
+        if not done:
+            done.append("failed")
+            raise ValueError("no such account")
+        done.append(order.id)
+
+    async with app.test() as t:
+        await ledger.append(*(Order(str(n)) for n in range(4)))
+        await t.settle()
+        is_open = False
+        await t.advance(10)
+        assert len(done) == 4

@@ -132,7 +132,7 @@ class _Session:
         self._least = self._appetite = max(options.concurrency, options.batch)
         self._hungry, self._ended = asyncio.Event(), False
         self._failure: Exception | None = None
-        self._giving: asyncio.Task[None] | None = None
+        self._giving = set[asyncio.Task[None]]()
         inbox = Inbox(host.store, of.inbox, retention=options.inbox)
         failing = Failing(host, of, options.retry, receiver)
         self._finishing = Finishing(host, of, inbox, receiver, settled=self._on_taken)
@@ -194,8 +194,8 @@ class _Session:
             await self._give_back(self._pool.take_back())
             await self._pool.close()
             await self._finishing.done()
-            if self._giving is not None:
-                await self._giving
+            if self._giving:
+                await asyncio.wait(self._giving)
             if self._failure is not None:
                 raise self._failure
         finally:
@@ -211,7 +211,9 @@ class _Session:
         """Take no more; `run` returns once what was begun is settled."""
         self._ended = True
         self._hungry.set()
-        self._intermission.stir()
+        if self._intermission.on:
+            self._intermission.stir()
+            self._on_pause()
         with suppress(UnavailableError):  # then there is nothing more to take
             await self._receiver.drain()
 
@@ -264,15 +266,14 @@ class _Session:
     async def _probe(self) -> None:
         """Wait until the circuit may be tried, and try it with one message."""
         if not await self._intermission.turn(self, stop=lambda: self._ended):
-            return None
+            return
         wanted, suspects = await self._one_at_most()
+        tried = bool(suspects)
         if wanted:
-            await self._pool.through(wanted[0])
+            tried = await self._pool.through(wanted[0])
         elif suspects:
             await self._one_by_one(suspects)
-        else:
-            return self._intermission.forgo(self)
-        self._intermission.passed(self)
+        (self._intermission.passed if tried else self._intermission.forgo)(self)
 
     async def _one_at_most(self) -> tuple[Sequence[Delivery], Sequence[Delivery]]:
         try:
@@ -286,7 +287,9 @@ class _Session:
         self._appetite = self._least
         self._hungry.set()
         if back := self._pool.take_back():
-            self._giving = asyncio.create_task(self._give_back(back))
+            giving = asyncio.create_task(self._give_back(back))
+            self._giving.add(giving)
+            giving.add_done_callback(self._giving.discard)
 
     # --- how much to take -------------------------------------------------------------------
 

@@ -108,31 +108,38 @@ class Pool(Generic[T]):
         if len(batch) > 1 and not self._looking:
             self._look_next_turn()
 
-    async def through(self, item: T) -> None:
-        """Have `item`, with nothing else ready, handled beside what runs; return once it is."""
-        done, work = asyncio.get_running_loop().create_future(), self._work
+    async def through(self, item: T) -> bool:
+        """Have `item`, with nothing else ready, handled beside what runs, and return True once
+        it is; False if it was discarded, or taken back, before."""
+        work, self._through = self._work, asyncio.get_running_loop().create_future()
 
         async def told(batch: Sequence[T]) -> None:
             self._work = work
             try:
                 await work(batch)
             finally:
-                if not done.done():  # who waits may have been cancelled
-                    done.set_result(None)
+                self._tell_through(handled=True)
 
         self._work = told
         self.offer([item])
-        await done
+        try:
+            return await self._through
+        finally:
+            self._work, self._through = work, None
 
     def discard(self, is_gone: Callable[[T], bool]) -> Sequence[T]:
         """Forget what is ready and `is_gone`, as it is another's now; return it."""
         gone = [item for item in self._ready if is_gone(item)]
         self._ready = deque(item for item in self._ready if not is_gone(item))
+        if gone:
+            self._tell_through(handled=False)
         return gone
 
     def take_back(self) -> Sequence[T]:
         """Return what no slot has begun, to be given back."""
         back, self._ready = list(self._ready), deque()
+        if back:
+            self._tell_through(handled=False)
         return back
 
     async def idle(self) -> None:
@@ -160,6 +167,11 @@ class Pool(Generic[T]):
         return left
 
     _on_idle: "asyncio.Future[None] | None" = None
+    _through: "asyncio.Future[bool] | None" = None
+
+    def _tell_through(self, *, handled: bool) -> None:
+        if self._through is not None and not self._through.done():
+            self._through.set_result(handled)
 
     def _begin(self, wanted: int) -> None:
         """Have so many slots look for work, those that are idle or new ones."""
