@@ -370,11 +370,14 @@ def test_a_thread_that_is_interrupted_while_it_waits_leaves_the_line():
     bulkhead, gate, main = Bulkhead(1, queue=1), threading.Event(), threading.get_ident()
     guarded = Policy(bulkhead)(gate.wait)
 
+    def waits() -> bool:
+        return sys._current_frames()[main].f_code is threading.Condition.wait.__code__
+
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     def see() -> None:
-        while sys._current_frames()[main].f_code is not threading.Condition.wait.__code__:
+        while not (bulkhead.waiting and waits()):
             pass
         signal.pthread_kill(main, signal.SIGUSR1)
 
