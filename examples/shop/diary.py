@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from isthmus.resilience import PolicySignal, signals
+from isthmus.handling.facts import ConsumerPaused
+from isthmus.resilience import PolicySignal
+from isthmus.signals import Signal, Signals
 
 
 class Note(msgspec.Struct):
@@ -33,12 +35,13 @@ class Diary:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def keep(self) -> None:
-        """Note what the policies of this process tell, from now on."""
+    def keep(self, signals: Signals) -> None:
+        """Note what is told of policies in this process, from now on."""
         self._note(kind="Began")
         signals.listen(PolicySignal, self._heard)
+        signals.listen(ConsumerPaused, self._heard)
 
-    def _heard(self, signal: PolicySignal) -> None:
+    def _heard(self, signal: Signal) -> None:
         self._note(kind=type(signal).__name__, **msgspec.to_builtins(signal))
 
     def _note(self, **told: object) -> None:
@@ -76,6 +79,11 @@ class Notes:
     def retried(self) -> int:
         """Calls that were made again."""
         return sum(note.kind == "CallRetried" for note in self._notes)
+
+    @property
+    def pauses(self) -> int:
+        """How often a consumer began nothing more, as the circuit was open."""
+        return sum(note.kind == "ConsumerPaused" for note in self._notes)
 
     def became(self, state: str) -> int:
         """How often a circuit became that."""

@@ -96,7 +96,8 @@ class Outcome:
         yield Line("payments: circuits", told, opened >= 2)
         for number, states in enumerate(notes.states(killed=self.killed), 1):
             yield Line(f"  worker {number}", states)
-        yield Line("payments: calls saved by them", f"{notes.saved:,}", notes.saved > 0)
+        told = f"{notes.saved:,} refused; billing paused {notes.pauses} times"
+        yield Line("payments: calls saved by them", told, notes.saved > 0)
         yield Line("payments: calls retried", f"{notes.retried:,}", notes.retried > 0)
 
     def _was_left(self) -> Iterator[Line]:

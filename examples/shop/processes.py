@@ -32,6 +32,14 @@ class Shop:
         self.killed: list[int] = []
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._start_all()
+        except BaseException:
+            await self._end_all()
+            raise
+        return self
+
+    async def _start_all(self) -> None:
         *outside, shop = self._ports
         for port in outside:
             await self._start("provider.py", f"{port}")
@@ -41,7 +49,6 @@ class Shop:
         ready = f"http://127.0.0.1:{shop}/readyz"
         for url in (self.payments, self.mail, self.courier, ready):
             await self._until_it_answers(url)
-        return self
 
     async def __aexit__(
         self,
@@ -49,6 +56,9 @@ class Shop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._end_all()
+
+    async def _end_all(self) -> None:
         for process in reversed(self._processes):
             if process.returncode is None:
                 process.terminate()

@@ -15,18 +15,9 @@ from typing import Annotated
 
 import aiohttp
 import msgspec
-from starlette.responses import JSONResponse
 
 from isthmus import App, Record, Retry, Transaction, schema
-from isthmus.resilience import (
-    Bulkhead,
-    CircuitBreaker,
-    Fallback,
-    Policy,
-    Timeout,
-    degraded_headers,
-    degrading,
-)
+from isthmus.resilience import Bulkhead, CircuitBreaker, Fallback, Policy, Timeout
 
 PAYMENTS = os.environ.get("SHOP_PAYMENTS", "http://127.0.0.1:8601")
 MAIL = os.environ.get("SHOP_MAIL", "http://127.0.0.1:8602")
@@ -110,13 +101,11 @@ async def take(order: Order) -> Ticket:
 
 
 @app.get("/v1/orders/{order_id}")
-async def page(order_id: str, tx: Transaction, http: aiohttp.ClientSession) -> JSONResponse:
+async def page(order_id: str, tx: Transaction, http: aiohttp.ClientSession) -> Page:
     """Show an order; without the courier's estimate if need be, and then the answer says so."""
-    with degrading():
-        arrives = await arrival(http, order_id)
-        paid = await tx.fetch("select 1 from payments where order_id = :id", id=order_id)
-        shown = Page(order_id, paid=bool(paid), arrives=arrives)
-        return JSONResponse(msgspec.to_builtins(shown), headers=degraded_headers())
+    arrives = await arrival(http, order_id)
+    paid = await tx.fetch("select 1 from payments where order_id = :id", id=order_id)
+    return Page(order_id, paid=bool(paid), arrives=arrives)
 
 
 @orders.handler(concurrency=32, retry=quick, lease=3)

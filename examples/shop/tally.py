@@ -60,7 +60,8 @@ class Tally:
     def lost(self, orders: int) -> int:
         """How many effects of `orders` orders are missing."""
         rows = sum(orders - rows.different for rows in self.effects.values())
-        return rows + sum(orders - seen["effects"] for seen in self.outside.values())
+        outside = self.outside.values()
+        return rows + sum(orders - seen["effects"] + seen["twice"] for seen in outside)
 
     @property
     def twice(self) -> int:

@@ -8,4 +8,4 @@ from shop import app
 
 __all__ = ["app"]
 
-Diary(Path(os.environ["SHOP_DIARY"])).keep()
+Diary(Path(os.environ["SHOP_DIARY"])).keep(app.signals)
