@@ -56,12 +56,13 @@ TESTS = {
     "errors": ["options", "circuit_breaker", "rate_limit", "retry_calls"],
     "facts": ["timeout", "circuit_breaker", "retry_calls", "bulkhead"],
     "fallback": ["fallback", "recent", "registry", "feature", "options"],
-    "feature": ["feature", "registry", "guarded"],
+    "feature": ["feature", "registry", "guarded", "options"],
     "flight": ["cache", "outcome"],
     "guarded": ["guarded", "policy"],
     "hedge": ["hedge", "outcome", "budget"],
     "inline": ["policy", "timeout", "bulkhead"],
     "makers": ["registry"],
+    "named_policy": ["registry", "recent", "guarded"],
     "options": ["options", "cache", "rate_limit", "fallback", "chaos"],
     "outcome": ["outcome", "policy"],
     "permits": ["bulkhead"],
@@ -70,11 +71,13 @@ TESTS = {
     "recent": ["recent", "cache"],
     "registry": ["registry", "recent", "guarded"],
     "retry": ["retry", "retry_calls", "budget", "policy", "options"],
+    "rules": ["circuit_breaker", "circuit", "options"],
     "shared": ["shared", "rate_limit", "circuit_sharing", "feature"],
     "strategy": ["policy", "retry_calls"],
     "tally": ["tally", "circuit", "circuit_breaker", "budget"],
     "tasks": ["cache", "hedge", "parts"],
     "timeout": ["timeout", "policy", "options", "registry"],
+    "tries": ["retry_calls", "budget", "policy", "outcome"],
     "wheel": ["timeout"],
 }
 """The tests of each file, where they are others than its namesake alone; the likeliest first."""
@@ -102,6 +105,24 @@ EQUIVALENT = [
         "self._passed = int(self.now() * PER_SECOND)",
         "left out",
         "the notches before now are empty; passing them by takes a moment longer",
+    ),
+    Equivalent(
+        "registry.py",
+        "inner = (at for at, rank in enumerate(ranks) if rank > order.index(kind))",
+        "> to >=",
+        "a kind is placed only where there is none of it",
+    ),
+    Equivalent(
+        "tally.py",
+        'self.goods, self.turn_at = 0, float("-inf")',
+        "0 to 1",
+        "nobody adds to it, or reads it: its turn is always over",
+    ),
+    Equivalent(
+        "named_policy.py",
+        "told: bool = False,",
+        "False to True",
+        "what keeps an outcome apart makes no difference where nobody asks for one",
     ),
 ]
 
@@ -186,7 +207,7 @@ def _constants(node: ast.AST) -> Iterator[Change]:
 
 
 def _statements(node: ast.AST) -> Iterator[Change]:
-    if isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+    if isinstance(node, ast.Return) and node.value is not None and not _is_nothing(node.value):
         yield node.lineno, "return None", lambda: setattr(node, "value", ast.Constant(None))
     for name in ("body", "orelse", "finalbody"):
         block: Any = getattr(node, name, None)
@@ -210,8 +231,9 @@ def _leaving_out(block: list[ast.stmt], number: int) -> Callable[[], None]:
     return change
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.expr) -> bool:
+    """Return whether it is None already, or as good as that."""
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def _lines(node: ast.AST) -> Iterator[Change]:

@@ -368,18 +368,21 @@ async def test_who_is_cancelled_with_a_permit_in_hand_wakes_the_next():
 
 def test_a_thread_that_is_interrupted_while_it_waits_leaves_the_line():
     bulkhead, gate, main = Bulkhead(1, queue=1), threading.Event(), threading.get_ident()
-    guarded = Policy(bulkhead)(gate.wait)
+    guarded, interrupted = Policy(bulkhead)(gate.wait), threading.Event()
 
     def waits() -> bool:
         return sys._current_frames()[main].f_code is threading.Condition.wait.__code__
 
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
 
     def see() -> None:
         while not (bulkhead.waiting and waits()):
             pass
-        signal.pthread_kill(main, signal.SIGUSR1)
+        while not interrupted.is_set():  # one that comes just before it waits wakes nobody
+            signal.pthread_kill(main, signal.SIGUSR1)
 
     former = signal.signal(signal.SIGUSR1, interrupt)
     threads = [threading.Thread(target=guarded), threading.Thread(target=see)]
@@ -402,3 +405,27 @@ def test_a_thread_that_is_interrupted_while_it_waits_leaves_the_line():
 def test_a_share_of_each_change_is_above_0_to_1(smoothing: float):
     with pytest.raises(ConfigError, match=r"smoothing=.*above 0, to 1"):
         AdaptiveLimit(smoothing=smoothing)
+
+
+def test_who_waited_in_a_loop_that_is_gone_takes_no_permit_along():
+    bulkhead = Bulkhead(1, queue=1)
+    gate, began = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        began.set()
+        gate.wait(5)
+
+    thread = threading.Thread(target=Policy(bulkhead)(hold))
+    thread.start()
+    assert began.wait(5)
+    gone = asyncio.new_event_loop()
+    gone.set_exception_handler(lambda *_: None)  # that its task is lost is what is tried here
+    waits = gone.create_task(Policy(bulkhead).call(Gate().call))
+    gone.run_until_complete(asyncio.tasks.sleep(0))
+    assert bulkhead.waiting == 1
+    gone.close()
+    gate.set()
+    thread.join()
+    assert (bulkhead.running, bulkhead.waiting) == (0, 0)
+    waits.get_coro().close()  # type: ignore[union-attr]
+    assert (bulkhead.running, len(bulkhead._permits.free)) == (0, 1)

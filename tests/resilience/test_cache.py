@@ -655,3 +655,24 @@ def test_it_shows_what_it_was_made_with():
     assert repr(Cache(10)) == "Cache(10)"
     shown = "Cache(10, stale=1, stale_if_error=2, negative=0, most=7, name='x')"
     assert repr(Cache(10, stale=1, stale_if_error=2, negative=0, most=7, name="x")) == shown
+
+
+async def test_of_nothing_that_is_fresh_for_no_time_nothing_is_kept(
+    clock: ManualClock, supplier: Supplier
+):
+    cache = Cache(0, stale_if_error=10)
+    guarded = cache.around(supplier.get, site(clock))
+    supplier.value = None
+    await guarded("a")
+    assert len(cache) == 0
+    supplier.value = 7
+    await guarded("a")
+    assert len(cache) == 1
+
+
+async def test_nothing_is_kept_as_long_as_something(clock: ManualClock, supplier: Supplier):
+    guarded = Cache(0.5).around(supplier.get, site(clock))
+    supplier.value = None
+    await guarded("a")
+    await guarded("a")
+    assert supplier.calls == 1

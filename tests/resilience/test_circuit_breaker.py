@@ -388,3 +388,33 @@ async def test_other_options_keep_what_was_counted_unless_they_count_otherwise()
     bench.breaker.adopt(CircuitBreaker(consecutive=2, window=9))
     await bench.fail(1)
     assert bench.breaker.state == "closed"
+
+
+async def test_nobody_can_tell_when_a_probe_that_is_out_will_be_back():
+    bench, gate = Bench(consecutive=1, open_for=5, probes=2), asyncio.Event()
+    await bench.fail()
+    await bench.clock.advance(5)
+    policy = Policy(bench.breaker, clock=bench.clock)
+    blocked: list[float | None] = []
+    for _ in range(2):
+        blocked.append(bench.breaker.blocked_for(clock=bench.clock))
+        probe = asyncio.ensure_future(policy.call(gate.wait))
+        await bench.clock.settle()
+    blocked.append(bench.breaker.blocked_for(clock=bench.clock))
+    assert blocked == [0, 0, None]
+    gate.set()
+    await probe
+    assert bench.breaker.state == "closed"
+
+
+@pytest.mark.parametrize("error", [None, OSError()])
+async def test_calls_are_slow_by_how_long_they_took_and_not_by_when(error: Exception | None):
+    bench = Bench(1.0, slow=5, minimum=2)
+    bench.dependency.error = error
+    await bench.clock.advance(100)
+    if error:
+        await bench.fail(1)
+    else:
+        await bench.succeed(3)
+    assert bench.breaker.state == "closed"
+    assert bench.breaker._circuit.phase.slow.counts(bench.clock.now())[0] == 0

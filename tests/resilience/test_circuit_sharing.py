@@ -112,3 +112,13 @@ def test_a_name_is_asked_for_and_a_blocking_call_refused():
         CircuitBreaker(shared=LocalState(), name="x", refresh=0)
     with pytest.raises(ConfigError, match="can't await"):
         Policy(CircuitBreaker(shared=LocalState(), name="x"))(lambda: 1)
+
+
+async def test_that_a_circuit_opened_elsewhere_is_told_here():
+    state, clock = LocalState(), ManualClock()
+    ours, theirs = Process(state, clock), Process(state, clock)
+    heard: list[tuple[str, str]] = []
+    theirs.breaker.listen(lambda was, now: heard.append((was, now)))
+    await ours.call(ConnectionError())
+    assert await theirs.call() is CircuitOpenError
+    assert heard == [("closed", "open")]

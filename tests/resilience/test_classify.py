@@ -4,7 +4,7 @@ import pytest
 
 from isthmus.errors import SchemaError, UnavailableError
 from isthmus.resilience import CircuitOpenError
-from isthmus.resilience.classify import blames, never_ran, status_of, transient
+from isthmus.resilience.classify import blames, never_ran, retry_after, status_of, transient
 
 
 class Code(enum.Enum):
@@ -81,3 +81,10 @@ def test_a_code_is_a_status_if_http_has_such(code: int, status: int | None):
     answer = Answer()
     answer.code = code  # type: ignore[attr-defined]
     assert status_of(answer) == status
+
+
+def test_a_date_to_come_back_at_is_compared_with_now():
+    class Answer:
+        headers = {"Retry-After": "Thu, 01 Jan 1970 00:01:40 GMT"}  # noqa: RUF012
+
+    assert [retry_after(Answer(), now=now) for now in (0, 40, 200)] == [100, 60, 0]

@@ -7,7 +7,7 @@ from isthmus.errors import ConfigError, UnavailableError
 from isthmus.resilience.circuit_breaker import CircuitBreaker
 from isthmus.resilience.degraded import degrading
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
-from isthmus.resilience.fallback import LastKnownGood
+from isthmus.resilience.fallback import FellBack, LastKnownGood
 from isthmus.resilience.feature import Feature, FeatureOffError, FeatureSwitched
 from isthmus.resilience.policy import Policy
 from isthmus.resilience.shared import LocalState, Versioned
@@ -225,3 +225,16 @@ def test_an_option_out_of_range_is_refused():
         Feature("")
     with pytest.raises(ConfigError, match="expected"):
         Feature("a", refresh=-1)
+
+
+def test_a_blocking_call_of_a_feature_that_is_off_is_named():
+    hub, heard = Signals(), list[FellBack]()
+    hub.listen(FellBack, heard.append)
+    feature = Feature("home", fallback=0)
+    feature.off()
+
+    def offers() -> int:
+        return 1
+
+    assert Policy(feature, signals=hub)(offers)() == 0
+    assert [one.call for one in heard] == ["offers"]

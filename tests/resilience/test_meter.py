@@ -69,3 +69,10 @@ def test_a_clock_that_was_set_back_is_followed():
         assert meter.reserve(5000, 0) == 0
         meter.reserve(100, 0)
         assert meter.reserve(101.1, 0) == 0
+
+
+def test_a_window_is_over_when_it_is_over():
+    window = SlidingWindow(1, 10)
+    assert window.reserve(100, 0) == 0
+    assert 0 < window.reserve(109, 0) <= 1 + 1e-9
+    assert window.reserve(110, 0) == 0

@@ -138,3 +138,10 @@ def test_which_errors_are_meant_may_be_said_by_type():
 def test_errors_reach_another_process_whole(error: Exception):
     copied = pickle.loads(pickle.dumps(error))
     assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
+
+
+def test_what_is_not_said_is_as_documented():
+    assert LastKnownGood().max_age == 3600
+    assert RateLimit(1).keys == 10_000
+    assert repr(Hedge(1, most=2)) == "Hedge(1, most=2)"
+    assert repr(Hedge(1)) == "Hedge(1)"

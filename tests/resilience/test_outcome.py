@@ -131,7 +131,7 @@ async def test_what_guarded_calls_within_a_call_do_is_not_told_of_it():
 
     async def call() -> int:
         for guard in (inner, Policy(breaker)):
-            supplier.error = OSError("away")
+            supplier.error = ConnectionError("away")
             await guard.outcome(supplier.get)
             with contextlib.suppress(Exception):
                 await guard.call(supplier.get)

@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,10 +111,12 @@ async def test_parts_that_never_began_are_closed():
     # a task that is cancelled before its first step runs nothing: neither may its part be
     # forgotten, or asyncio would warn, and warnings are errors here
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(compose(Home, profile=never(), offers=optional(never())))
+    parts = never(), never()
+    task = asyncio.ensure_future(compose(Home, profile=parts[0], offers=optional(parts[1])))
     loop.call_soon(task.cancel)
     await asyncio.wait([task])
     assert task.cancelled()
+    assert [inspect.getcoroutinestate(part) for part in parts] == [inspect.CORO_CLOSED] * 2
 
 
 async def test_what_is_degraded_within_a_part_is_seen_outside():

@@ -10,6 +10,7 @@ from isthmus.resilience import (
     Chaos,
     CircuitBreaker,
     CircuitOpenError,
+    Fallback,
     Feature,
     Hedge,
     Policy,
@@ -326,3 +327,11 @@ async def test_a_named_policy_within_another_follows_too():
         await guarded(1)
     policies.load({"pay": {"circuit_breaker": False}}, environ={})
     assert (await guarded(1), blocking()) == (1, 1)
+
+
+def test_what_configuration_adds_goes_where_it_belongs():
+    policies = Policies()
+    policies.define("pay", Fallback(0), Bulkhead(2), Timeout(2), Chaos(latency=1))
+    policies.load({"pay": {"retry": 2, "rate_limit": 3}}, environ={})
+    kinds = [one.kind for one in policies.get("pay").strategies]
+    assert kinds == ["fallback", "retry", "rate limit", "bulkhead", "timeout", "chaos"]

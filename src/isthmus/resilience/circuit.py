@@ -4,36 +4,14 @@ Each outcome is told to the phase in which its call was admitted. A call that ou
 tells a phase that is over, and so says nothing of the present.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from isthmus.resilience.tally import CountTally, Tally, TimeTally
+from isthmus.resilience.rules import Rules
+from isthmus.resilience.tally import Tally
 
-__all__ = ["Circuit", "Phase", "Rules", "State"]
+__all__ = ["Circuit", "Phase", "State"]
 
 State = Literal["closed", "open", "half-open", "isolated"]
-
-
-class Rules(NamedTuple):
-    """When a circuit opens and closes; the options of CircuitBreaker, validated there."""
-
-    failure_rate: float | None
-    window: float
-    calls: int | None
-    minimum: int
-    consecutive: int | None
-    slow: float | None
-    slow_rate: float
-    open_for: float
-    growth: float
-    open_cap: float
-    probes: int
-    successes: int
-    metrics_only: bool
-    judged: bool
-    """Whether results may be failures, too."""
-
-    def tally(self) -> Tally:
-        return TimeTally(self.window) if self.calls is None else CountTally(self.calls)
 
 
 class Phase:

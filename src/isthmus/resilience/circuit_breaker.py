@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 
 from isthmus.clock import Clock, MonotonicClock, Span
 from isthmus.errors import ConfigError
-from isthmus.resilience.circuit import Circuit, Phase, Rules, State
+from isthmus.resilience.circuit import Circuit, Phase, State
 from isthmus.resilience.circuit_sharing import CircuitSharing
 from isthmus.resilience.classify import blames
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
 from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
 from isthmus.resilience.inline import Inline
-from isthmus.resilience.options import INFINITE, Errors, ErrorTest, error_test, is_whole, span_of
+from isthmus.resilience.options import Errors, ErrorTest, error_test, span_of
 from isthmus.resilience.outcome import trail
+from isthmus.resilience.rules import DEFAULTS, Rules, checked
 from isthmus.resilience.shared import SharedState
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
@@ -117,7 +118,7 @@ class CircuitBreaker:
         if shared is not None:
             self._sharing = _sharing(shared, refresh, name)
         self._circuit = Circuit(
-            _checked(
+            checked(
                 Rules(
                     failure_rate=failure_rate,
                     window=span_of("CircuitBreaker", "window", window, above_0=True),
@@ -375,50 +376,8 @@ class CircuitBreaker:
                 _log.exception("listener %r of %r failed", listener, self)
 
 
-DEFAULTS: dict[str, object] = {
-    "failure_rate": 0.5, "window": 10.0, "calls": None, "minimum": 10, "consecutive": None,
-    "slow": None, "slow_rate": 1.0, "open_for": 5.0, "growth": 1.0, "probes": 1, "successes": 1,
-    "metrics_only": False,
-}  # fmt: skip
-
-
 def _sharing(state: SharedState, refresh: Span, name: str) -> CircuitSharing:
     if not name:
         raise ConfigError("CircuitBreaker(shared=...): expected a name=, by which it is shared")
     every = span_of("CircuitBreaker", "refresh", refresh, above_0=True)
     return CircuitSharing(state, name, every=every)
-
-
-def _checked(rules: Rules) -> Rules:
-    for option, ok, wanted in (
-        ("failure_rate", _share(rules.failure_rate), "above 0, to 1, or None"),
-        ("calls", rules.calls is None or is_whole(rules.calls, 1), "1 or more, or None"),
-        ("minimum", is_whole(rules.minimum, 1), "1 or more"),
-        (
-            "consecutive",
-            rules.consecutive is None or is_whole(rules.consecutive, 1),
-            "1 up, or None",
-        ),
-        ("slow", rules.slow is None or rules.slow > 0, "more than 0 seconds, or None"),
-        ("slow_rate", _share(rules.slow_rate), "above 0, to 1"),
-        ("growth", 1 <= rules.growth < INFINITE, "1 or more"),
-        ("probes", is_whole(rules.probes, 1), "1 or more"),
-        ("successes", is_whole(rules.successes, 1), "1 or more"),
-    ):
-        if not ok:
-            value = getattr(rules, option)
-            raise ConfigError(f"CircuitBreaker({option}={value!r}): expected {wanted}")
-    if rules.calls is not None and rules.calls < rules.minimum:
-        raise ConfigError(
-            f"CircuitBreaker(calls={rules.calls}, minimum={rules.minimum}): so few calls are "
-            "looked back on that the minimum is never reached; expected minimum <= calls"
-        )
-    if rules.failure_rate is None and rules.consecutive is None and rules.slow is None:
-        raise ConfigError(
-            "CircuitBreaker(failure_rate=None): nothing would open it; give consecutive= or slow="
-        )
-    return rules
-
-
-def _share(value: float | None) -> bool:
-    return value is None or 0 < value <= 1

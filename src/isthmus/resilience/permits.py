@@ -54,10 +54,12 @@ class Permits:
         return joined, given
 
     def leave(self, waiter: Waiter) -> list[Waiter]:
-        """Give up waiting. A permit given in the meantime goes on: return who is to be woken."""
+        """Give up waiting. A permit given in the meantime goes on: return who is to be woken.
+        Leaving twice is leaving once."""
         if waiter.given:
+            waiter.given = False
             self.free.append(None)
-        else:
+        elif waiter in self.waiting:
             self.waiting.remove(waiter)
         return self.settle()
 

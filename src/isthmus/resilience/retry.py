@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from isthmus.clock import Span
-from isthmus.deadline import remaining
 from isthmus.resilience.budget import RetryBudget
-from isthmus.resilience.classify import never_ran, retry_after, transient
-from isthmus.resilience.errors import CircuitOpenError, RetriesSpentError
-from isthmus.resilience.facts import CallRetried, RetriesSpent, tell
+from isthmus.resilience.classify import transient
 from isthmus.resilience.inline import Inline
 from isthmus.resilience.options import (
     INFINITE,
@@ -20,8 +17,8 @@ from isthmus.resilience.options import (
     refuse_unless_whole,
     span_of,
 )
-from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+from isthmus.resilience.tries import Failure, Tries
 
 __all__ = ["Jitter", "Retry"]
 
@@ -259,118 +256,6 @@ class Retry:
 
 KEY = "idempotency_key"
 """The keyword argument that makes a call idempotent."""
-
-
-class Failure(NamedTuple):
-    """How an attempt failed: with an error, or with a result that is as good as one."""
-
-    error: Exception | None
-    result: Any
-
-    @property
-    def ran(self) -> bool:
-        """Whether it may have had its effect."""
-        return not never_ran(self.result if self.error is None else self.error)
-
-
-class Tries:
-    """The attempts of one call whose first has failed."""
-
-    def __init__(self, retry: Retry, call: str, at: Site, *, began: float, keyed: bool) -> None:
-        self._retry, self._call, self._at, self._began = retry, call, at, began
-        self._idempotent = at.idempotent or keyed
-        self._attempt, self._last, self._ran, self._reason = 1, 0.0, False, ""
-
-    def wait_after(self, failure: Failure) -> float | None:
-        """Return the seconds to wait before the next attempt; None if this was the last."""
-        self._ran = self._ran or failure.ran
-        self._reason = self._hindrance(failure)
-        if self._reason:
-            return None
-        wait = self._wait(failure)
-        self._reason = self._shortage(wait)
-        if self._reason:
-            return None
-        self._go_on(failure, wait)
-        return wait
-
-    def end(self, failure: Failure) -> Any:
-        """Return or raise what the caller gets."""
-        final = self._reason == FINAL or (self._reason == CIRCUIT and self._attempt == 1)
-        if not final and self._retry.attempts > 1:
-            self._tell_spent(failure)
-        if failure.error is None:
-            return failure.result
-        if self._attempt == 1 or not self._ran or (self._reason == FINAL and failure.ran):
-            raise failure.error
-        raise self._spent(failure.error) from failure.error
-
-    def _hindrance(self, failure: Failure) -> str:
-        """Return why the failure itself forbids another attempt; "" if it does not."""
-        error = failure.error
-        if isinstance(error, CircuitOpenError):
-            waits = self._retry.wait_for_circuit and error.retry_after is not None
-            return "" if waits else CIRCUIT
-        if error is not None and not self._retry.on(error):
-            return FINAL
-        return "" if self._idempotent or not failure.ran else "it is not declared idempotent"
-
-    def _shortage(self, wait: float) -> str:
-        """Return of what there is too little for another attempt; "" if there is enough."""
-        retry = self._retry
-        if retry.spent(self._attempt):
-            return "no attempt is left"
-        if wait > max(retry.cap, retry.delay):
-            return f"it asked for {wait:.3g} s"
-        now = self._at.clock.now()
-        if retry.within is not None and now + wait - self._began >= retry.within:
-            return "its time is over"
-        if remaining(INFINITE) <= wait:
-            return "the deadline is too near"
-        if retry.budget is not None and not retry.budget.spend(now):
-            return "the retry budget is spent"
-        return ""
-
-    def _wait(self, failure: Failure) -> float:
-        ours = self._retry.delay_before(self._attempt + 1, self._at.draw(), last=self._last)
-        asked = retry_after(failure.result if failure.error is None else failure.error)
-        return ours if asked is None else max(ours, asked)
-
-    def _go_on(self, failure: Failure, wait: float) -> None:
-        if told := trail.get():
-            told.retried(wait)
-        at = self._at
-        tell(
-            at.signals, CallRetried, policy=at.policy, call=self._call, attempt=self._attempt,
-            delay=wait, error=_named(failure),
-        )  # fmt: skip
-        self._attempt, self._last = self._attempt + 1, wait
-
-    def _tell_spent(self, failure: Failure) -> None:
-        if told := trail.get():
-            told.ended("retry")
-        at = self._at
-        tell(
-            at.signals, RetriesSpent, policy=at.policy, call=self._call, attempts=self._attempt,
-            reason=self._reason, error=_named(failure),
-        )  # fmt: skip
-
-    def _spent(self, error: Exception) -> RetriesSpentError:
-        return RetriesSpentError(
-            f"{self._at.policy or self._call}: {self._call} failed {self._attempt} times and is "
-            f"given up, as {self._reason}; the last error was {type(error).__name__}: {error}",
-            policy=self._at.policy,
-            attempts=self._attempt,
-            retry_after=retry_after(error),
-        )
-
-
-FINAL = "its error is final"
-CIRCUIT = "the circuit is open"
-
-
-def _named(failure: Failure) -> str:
-    return "" if failure.error is None else type(failure.error).__name__
 
 
 def _refuse_unless(ok: bool, option: str, value: object, wanted: str) -> None:  # noqa: FBT001
