@@ -395,15 +395,15 @@ async def test_nobody_can_tell_when_a_probe_that_is_out_will_be_back():
     await bench.fail()
     await bench.clock.advance(5)
     policy = Policy(bench.breaker, clock=bench.clock)
-    blocked: list[float | None] = []
+    blocked, probes = list[float | None](), list[asyncio.Future[bool]]()
     for _ in range(2):
         blocked.append(bench.breaker.blocked_for(clock=bench.clock))
-        probe = asyncio.ensure_future(policy.call(gate.wait))
+        probes.append(asyncio.ensure_future(policy.call(gate.wait)))
         await bench.clock.settle()
     blocked.append(bench.breaker.blocked_for(clock=bench.clock))
     assert blocked == [0, 0, None]
     gate.set()
-    await probe
+    await asyncio.wait(probes)
     assert bench.breaker.state == "closed"
 
 
