@@ -395,7 +395,7 @@ async def test_nobody_can_tell_when_a_probe_that_is_out_will_be_back():
     await bench.fail()
     await bench.clock.advance(5)
     policy = Policy(bench.breaker, clock=bench.clock)
-    blocked, probes = list[float | None](), list[asyncio.Future[bool]]()
+    blocked, probes = list[float | None](), list[asyncio.Future[Any]]()
     for _ in range(2):
         blocked.append(bench.breaker.blocked_for(clock=bench.clock))
         probes.append(asyncio.ensure_future(policy.call(gate.wait)))

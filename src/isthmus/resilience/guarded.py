@@ -9,7 +9,7 @@ import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import partial, update_wrapper
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any, cast
 
 __all__ = ["guard", "is_async", "is_opening", "opens"]
@@ -62,7 +62,7 @@ def _code_of(fn: Callable[..., Any]) -> CodeType | None:
 
 def is_opening(fn: Callable[..., Any]) -> bool:
     """Return whether it is the way to a first item, or the entering, of what `fn` guards."""
-    return getattr(fn, OPENING, False)
+    return isinstance(fn, FunctionType) and OPENING in fn.__dict__
 
 
 def guard(fn: Callable[..., Any], bind: Bind) -> Callable[..., Any]:

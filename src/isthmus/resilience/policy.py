@@ -228,7 +228,7 @@ class Policy:
         """Return `fn` within its strategies; in one coroutine, if that is worth the making."""
         if is_opening(fn):
             refuse_around_opening(self.strategies, name_of(fn))
-        at = self._site._replace(fn=fn)
+        at = Site(*self._site[:-2], fn)  # `_replace` takes a microsecond
         if not is_async:
             plain = _no_coroutine(fn)
             return self.around_sync(apart_sync(plain) if told else plain, at)
@@ -254,8 +254,10 @@ class Policy:
         key = (fn, told) if told else fn
         found = self._chains.get(key) if lasts else None
         if found is None:
-            bind = partial(self._bound, lasts=lasts, told=told)
-            found = guard(fn, bind) if opens(fn) else bind(fn, is_async(fn))
+            if opens(fn):
+                found = guard(fn, partial(self._bound, lasts=lasts, told=told))
+            else:
+                found = self._bound(fn, is_async(fn), lasts=lasts, told=told)
             if lasts and len(self._chains) < REMEMBERED:
                 self._chains[key] = found
         return found
@@ -270,10 +272,12 @@ def named(guarded: Call, call: Call) -> Call:
 
 def _counted(strategy: Strategy, at: Site) -> Site:
     """Return where what is inside of `strategy` is: whose budgets have counted the call."""
-    several = strategy.strategies if isinstance(strategy, Policy) else (strategy,)
-    budgets = [getattr(one, "budget", None) for one in several]
-    found = tuple(budget for budget in budgets if budget is not None)
-    return at._replace(counted=(*at.counted, *found)) if found else at
+    if isinstance(strategy, Policy):
+        for one in strategy.strategies:
+            at = _counted(one, at)
+        return at
+    budget = getattr(strategy, "budget", None)
+    return at if budget is None else at._replace(counted=(*at.counted, budget))
 
 
 def _lasts(fn: Call) -> bool:
