@@ -48,10 +48,10 @@ TESTS = {
     "advice": ["policy", "guarded"],
     "budget": ["budget", "retry_calls", "hedge", "options"],
     "cache": ["cache", "outcome", "recent", "options"],
-    "bulkhead": ["bulkhead", "registry", "options"],
+    "bulkhead": ["bulkhead", "registry", "options", "outcome"],
     "chaos": ["chaos", "registry", "guarded", "options"],
     "circuit": ["circuit", "circuit_breaker"],
-    "circuit_breaker": ["circuit_breaker", "circuit_sharing", "policy", "registry"],
+    "circuit_breaker": ["circuit_breaker", "circuit_sharing", "options", "registry", "outcome"],
     "degraded": ["degraded", "parts"],
     "errors": ["options", "circuit_breaker", "rate_limit", "retry_calls"],
     "facts": ["timeout", "circuit_breaker", "retry_calls", "bulkhead"],
@@ -59,7 +59,7 @@ TESTS = {
     "feature": ["feature", "registry", "guarded", "options"],
     "flight": ["cache", "outcome"],
     "guarded": ["guarded", "policy"],
-    "hedge": ["hedge", "outcome", "budget"],
+    "hedge": ["hedge", "outcome", "budget", "options"],
     "inline": ["policy", "timeout", "bulkhead"],
     "makers": ["registry"],
     "named_policy": ["registry", "recent", "guarded"],
@@ -67,7 +67,7 @@ TESTS = {
     "outcome": ["outcome", "policy"],
     "permits": ["bulkhead"],
     "policy": ["policy", "outcome", "guarded", "recent", "budget"],
-    "rate_limit": ["rate_limit", "shared", "options"],
+    "rate_limit": ["rate_limit", "shared", "options", "outcome"],
     "recent": ["recent", "cache"],
     "registry": ["registry", "recent", "guarded"],
     "retry": ["retry", "retry_calls", "budget", "policy", "options"],
@@ -76,7 +76,7 @@ TESTS = {
     "strategy": ["policy", "retry_calls"],
     "tally": ["tally", "circuit", "circuit_breaker", "budget"],
     "tasks": ["cache", "hedge", "parts"],
-    "timeout": ["timeout", "policy", "options", "registry"],
+    "timeout": ["timeout", "policy", "options", "outcome"],
     "tries": ["retry_calls", "budget", "policy", "outcome"],
     "wheel": ["timeout"],
 }
@@ -124,6 +124,10 @@ EQUIVALENT = [
         "False to True",
         "what keeps an outcome apart makes no difference where nobody asks for one",
     ),
+    Equivalent(
+        "named_policy.py", "self._version += 1", "1 to 2", "it only has to be another number"
+    ),
+    Equivalent("named_policy.py", "seen[key] += 1", "+ to -", "it only has to be another number"),
 ]
 
 

@@ -61,3 +61,9 @@ def test_a_blocking_call_is_counted_once():
     budget = Counting()
     Policy(Retry(3, budget=budget), Policy(Retry(2, budget=budget)), as_written=True)(lambda: 1)()
     assert budget.calls == 1
+
+
+def test_a_blocking_call_of_one_retry_is_counted():
+    budget = Counting()
+    Policy(Retry(3, budget=budget))(lambda: 1)()
+    assert budget.calls == 1

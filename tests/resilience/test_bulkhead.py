@@ -429,3 +429,7 @@ def test_who_waited_in_a_loop_that_is_gone_takes_no_permit_along():
     assert (bulkhead.running, bulkhead.waiting) == (0, 0)
     waits.get_coro().close()  # type: ignore[union-attr]
     assert (bulkhead.running, len(bulkhead._permits.free)) == (0, 1)
+
+
+def test_a_limit_that_was_not_told_where_to_begin_begins_with_the_least():
+    assert AdaptiveLimit(least=3).after(1.0, running=1) == 3

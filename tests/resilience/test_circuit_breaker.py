@@ -418,3 +418,24 @@ async def test_calls_are_slow_by_how_long_they_took_and_not_by_when(error: Excep
         await bench.succeed(3)
     assert bench.breaker.state == "closed"
     assert bench.breaker._circuit.phase.slow.counts(bench.clock.now())[0] == 0
+
+
+async def test_who_waits_looks_once_after_each_change():
+    class Watched(ManualClock):
+        waits = 0
+
+        async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+            self.waits += 1
+            return await super().wait(event, seconds)
+
+    bench, clock = Bench(), Watched()
+    bench.breaker.isolate()
+    waits = asyncio.ensure_future(bench.breaker.wait_ready(clock=clock))
+    await clock.settle()
+    bench.breaker._circuit.open_until(clock.now() + 9)
+    bench.breaker.isolate()
+    await clock.settle()
+    assert clock.waits == 2
+    bench.breaker.reset()
+    await clock.settle()
+    assert waits.done()

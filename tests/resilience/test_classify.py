@@ -1,4 +1,5 @@
 import enum
+import math
 
 import pytest
 
@@ -88,3 +89,11 @@ def test_a_date_to_come_back_at_is_compared_with_now():
         headers = {"Retry-After": "Thu, 01 Jan 1970 00:01:40 GMT"}  # noqa: RUF012
 
     assert [retry_after(Answer(), now=now) for now in (0, 40, 200)] == [100, 60, 0]
+
+
+@pytest.mark.parametrize("told", [True, "soon", math.nan, math.inf, None])
+def test_what_is_no_span_asks_for_nothing(told: object):
+    class Answer:
+        retry_after = told
+
+    assert retry_after(Answer()) is None

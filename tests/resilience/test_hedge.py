@@ -249,3 +249,12 @@ def test_its_options_make_another_like_it():
     made = Hedge(2, most=3, percentile=0.9, budget=RetryBudget())
     assert Hedge(**made.options()).options() == made.options()
     assert repr(Hedge(**made.options())) == repr(made)
+
+
+def test_another_budget_is_taken_and_none_is_not():
+    one, other = RetryBudget(), RetryBudget()
+    hedge = Hedge(1, budget=one)
+    hedge.adopt(Hedge(2))
+    assert (hedge.delay, hedge.budget) == (2, one)
+    hedge.adopt(Hedge(2, budget=other))
+    assert hedge.budget is other

@@ -145,3 +145,42 @@ def test_what_is_not_said_is_as_documented():
     assert RateLimit(1).keys == 10_000
     assert repr(Hedge(1, most=2)) == "Hedge(1, most=2)"
     assert repr(Hedge(1)) == "Hedge(1)"
+
+
+def whose(order: int) -> int:
+    return order
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "Retry(3)",
+        "Retry(4, delay=2.0, factor=3.0, cap=9.0, jitter='none', within=8.0)",
+        "Retry(4, wait_for_circuit=True)",
+        "Timeout(9)",
+        "Timeout(9, connect=2, total=True, of={'read': 1.0}, precise=True)",
+        "Bulkhead(3)",
+        "Bulkhead(3, queue=2, wait=1, adaptive=AdaptiveLimit(least=2, most=9, tolerance=2.0))",
+        "AdaptiveLimit(smoothing=0.5, memory=9)",
+        "Cache(9)",
+        "Cache(9, stale=1, stale_if_error=2, negative=0, most=7, name='x')",
+        "Hedge(1)",
+        "Hedge(1, most=2, percentile=0.9, budget=RetryBudget(0.1, minimum=1, window=5))",
+        "RateLimit(3, 1)",
+        "RateLimit(3, 2, burst=4, key=whose, wait=1, keys=9, name='x')",
+        "RateLimit(3, 2, algorithm='sliding window')",
+        "CircuitBreaker()",
+        "CircuitBreaker(failure_rate=0.2, window=5.0, calls=20, minimum=3, consecutive=4)",
+        "CircuitBreaker(slow=1.0, slow_rate=0.5, open_for=2.0, growth=2.0, probes=2, successes=2)",
+        "CircuitBreaker(metrics_only=True, name='x')",
+        "LastKnownGood(9.0, most=7)",
+        "Feature('x')",
+    ],
+)
+def test_what_is_shown_can_be_written(shown: str):
+    made = eval(shown)
+    assert repr(made) == shown
+    if hasattr(made, "options"):
+        again = type(made)(**made.options())
+        assert repr(again) == shown
+        assert repr(again.options()) == repr(made.options())

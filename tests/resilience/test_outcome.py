@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from isthmus.clock import ManualClock
-from isthmus.resilience import Bulkhead, Cache, CircuitBreaker, Hedge, Policy, Retry
+from isthmus.deadline import deadline
+from isthmus.resilience import (
+    Bulkhead,
+    Cache,
+    CircuitBreaker,
+    Fallback,
+    Feature,
+    Hedge,
+    LastKnownGood,
+    Policy,
+    RateLimit,
+    Retry,
+    Timeout,
+)
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -152,3 +165,41 @@ async def test_whose_outcome_is_asked_for_is_named():
 
     outcome = await Policy(Retry(2, delay=0), idempotent=True).outcome(charge)
     assert "charge failed 2 times" in str(outcome.error)
+
+
+async def test_whoever_refuses_a_call_is_named():
+    breaker, feature = CircuitBreaker(), Feature("x")
+    breaker.isolate()
+    feature.off()
+    limit = RateLimit(1, 1000)
+    limit.allow()
+    bulkhead = Bulkhead(1)
+    holds = asyncio.ensure_future(Policy(bulkhead).call(asyncio.Event().wait))
+    await asyncio.tasks.sleep(0)
+    supplier = Supplier()
+    for strategy in (breaker, feature, limit, bulkhead):
+        assert told(await Policy(strategy).outcome(supplier.get)) == (0, strategy.kind)
+        assert told(Policy(strategy).outcome_sync(supplier.get_sync)) == (0, strategy.kind)
+    with deadline(-1):
+        for precise in (True, False):
+            outcome = await Policy(Timeout(9, precise=precise)).outcome(supplier.get)
+            assert told(outcome) == (0, "timeout")
+    assert supplier.calls == 0
+    holds.cancel()
+
+
+async def test_whoever_gives_something_else_is_named():
+    supplier = Supplier()
+    for memory in (0, LastKnownGood()):
+        supplier.error = None
+        guard = Policy(Fallback(memory))
+        await guard.outcome(supplier.get)
+        supplier.error = OSError()
+        assert told(await guard.outcome(supplier.get)) == (1, "fallback")
+    clock, cache = ManualClock(), Cache(1, stale_if_error=9)
+    guard, supplier.error = Policy(cache, clock=clock), None
+    await guard.outcome(supplier.get)
+    await clock.advance(2)
+    supplier.error = OSError()
+    outcome = await guard.outcome(supplier.get)
+    assert (told(outcome), outcome.degraded) == ((1, "cache"), ("get",))

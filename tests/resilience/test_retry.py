@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import ConfigError
-from isthmus.resilience import Jitter, Retry, transient_result
+from isthmus.resilience import Jitter, Retry, RetryBudget, transient_result
 
 draws = st.floats(0, 1)
 attempts = st.integers(2, 5000)
@@ -110,3 +110,8 @@ def test_a_retry_shows_what_is_not_as_usual():
     assert repr(Retry(5)) == "Retry(5)"
     shown = "Retry(3, delay=0.1, jitter='none', when=transient_result)"
     assert repr(Retry(delay=0.1, jitter="none", when=transient_result)) == shown
+
+
+def test_ladders_are_equal_by_their_numbers():
+    assert Retry(3, on=KeyError, when=bool, budget=RetryBudget()) == Retry(3)
+    assert Retry(3) != Retry(3, delay=2)

@@ -191,3 +191,22 @@ async def test_two_processes_hear_of_a_feature_in_a_store(two: list[InStore]):
 def test_state_that_is_out_of_reach_is_left_alone_for_five_seconds():
     reach = Reach(LocalState(), "x")
     assert (reach.timeout, reach.pause) == (0.25, 5)
+
+
+async def test_that_others_were_always_first_is_told_and_tried_again():
+    class Busy(LocalState):
+        tries = 0
+
+        async def write(self, *_: Any, **__: Any) -> bool:
+            self.tries += 1
+            return False
+
+    state, hub, heard = Busy(), Signals(), list[Signal]()
+    hub.listen(Signal, heard.append)
+    reach, at = Reach(state, "limit x"), site(ManualClock(), hub)
+    for times in (1, 2):
+        found = await reach.update("x", lambda _: (b"1", 1), at=at)
+        assert isinstance(found, Unreached)
+        assert isinstance(found.error, ConflictError)
+        assert state.tries == 10 * times
+    assert [type(one) for one in heard] == [SharedStateLost] * 2
