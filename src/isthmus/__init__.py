@@ -41,7 +41,18 @@ if TYPE_CHECKING:
     )
     from isthmus.message import Message
     from isthmus.messaging import Keeping, Queue, Topic
-    from isthmus.resilience import Retry
+    from isthmus.resilience import (
+        Bulkhead,
+        Cache,
+        CircuitBreaker,
+        Fallback,
+        Feature,
+        Hedge,
+        Policy,
+        RateLimit,
+        Retry,
+        Timeout,
+    )
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
     from isthmus.streams import Stream
@@ -80,7 +91,18 @@ _HOMES = {
     ),
     "isthmus.message": ("Message",),
     "isthmus.messaging": ("Keeping", "Queue", "Topic"),
-    "isthmus.resilience": ("Retry",),
+    "isthmus.resilience": (
+        "Bulkhead",
+        "Cache",
+        "CircuitBreaker",
+        "Fallback",
+        "Feature",
+        "Hedge",
+        "Policy",
+        "RateLimit",
+        "Retry",
+        "Timeout",
+    ),
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
     "isthmus.streams": ("Stream",),
@@ -90,13 +112,19 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "App",
     "Batch",
+    "Bulkhead",
+    "Cache",
+    "CircuitBreaker",
     "ConfigError",
     "ConflictError",
     "CorruptedError",
     "Delivery",
     "Depends",
+    "Fallback",
+    "Feature",
     "FullError",
     "Header",
+    "Hedge",
     "Incoming",
     "IsthmusError",
     "Keeping",
@@ -105,10 +133,12 @@ __all__ = [
     "Message",
     "Module",
     "NotFoundError",
+    "Policy",
     "Postpone",
     "Problem",
     "Proceed",
     "Queue",
+    "RateLimit",
     "Record",
     "Reject",
     "Retry",
@@ -118,6 +148,7 @@ __all__ = [
     "SyncTransaction",
     "Tick",
     "TimedOutError",
+    "Timeout",
     "Topic",
     "Transaction",
     "UnavailableError",

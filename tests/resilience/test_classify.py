@@ -1,6 +1,8 @@
 import enum
 import math
+import socket
 
+import aiohttp
 import pytest
 
 from isthmus.errors import SchemaError, UnavailableError
@@ -97,3 +99,49 @@ def test_what_is_no_span_asks_for_nothing(told: object):
         retry_after = told
 
     assert retry_after(Answer()) is None
+
+
+def derived(library: str, *names: str) -> BaseException:
+    """An error as `library` has it, of a class of the last name, derived from the others'."""
+    kind: type[BaseException] = Exception
+    for name in names:
+        kind = type(name, (kind,), {"__module__": f"{library}.errors"})
+    return kind("the line is gone")
+
+
+@pytest.mark.parametrize(
+    ("library", "names", "never"),
+    [
+        ("httpx", ["TransportError", "NetworkError", "ReadError"], False),
+        ("httpx", ["TransportError", "NetworkError", "ConnectError"], True),
+        ("httpx", ["TransportError", "TimeoutException", "ReadTimeout"], False),
+        ("requests", ["ConnectionError"], False),
+        ("requests", ["Timeout", "ConnectTimeout"], True),
+        ("urllib3", ["HTTPError", "NewConnectionError", "ConnectTimeoutError"], True),
+        ("asyncpg", ["PostgresConnectionError", "ConnectionDoesNotExistError"], False),
+    ],
+)
+def test_a_connection_that_a_library_lost_is_worth_another_try(
+    library: str, names: list[str], never: bool
+) -> None:
+    error = derived(library, *names)
+    assert transient(error)
+    assert never_ran(error) is never
+    assert not transient(derived(f"my{library}", *names))
+
+
+def test_a_connection_that_aiohttp_lost_is_worth_another_try() -> None:
+    assert transient(aiohttp.ServerDisconnectedError())
+    assert not never_ran(aiohttp.ServerDisconnectedError())
+    assert not transient(aiohttp.InvalidURL("shop"))
+
+
+async def test_a_connection_that_aiohttp_never_made_ran_nothing() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await session.get(f"http://127.0.0.1:{port}/")
+    assert transient(caught.value)
+    assert never_ran(caught.value)

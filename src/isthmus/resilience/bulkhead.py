@@ -4,11 +4,10 @@ import asyncio
 import threading
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isthmus.clock import Clock, Span
 from isthmus.deadline import remaining
-from isthmus.resilience.adaptive import AdaptiveLimit
 from isthmus.resilience.errors import BulkheadFullError
 from isthmus.resilience.facts import CallRejected, LimitChanged, tell
 from isthmus.resilience.inline import Inline
@@ -16,6 +15,9 @@ from isthmus.resilience.options import INFINITE, refuse_unless_whole, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.permits import Permits, Waiter
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+
+if TYPE_CHECKING:
+    from isthmus.resilience.adaptive import AdaptiveLimit
 
 __all__ = ["Bulkhead"]
 
@@ -38,7 +40,7 @@ class Bulkhead:
         *,
         queue: int = 0,
         wait: Span | None = None,
-        adaptive: bool | AdaptiveLimit = False,
+        adaptive: "bool | AdaptiveLimit" = False,
     ) -> None:
         """
         Args:
@@ -56,7 +58,7 @@ class Bulkhead:
         refuse_unless_whole("Bulkhead", "concurrency", concurrency, 1)
         refuse_unless_whole("Bulkhead", "queue", queue, 0)
         self.wait = None if wait is None else span_of("Bulkhead", "wait", wait, above_0=True)
-        self.adaptive = AdaptiveLimit() if adaptive is True else adaptive or None
+        self.adaptive = _adaptive() if adaptive is True else adaptive or None
         if self.adaptive:
             self.adaptive.begin(concurrency)
         self._told = concurrency  # as it adapts, what it was told to begin with
@@ -279,7 +281,7 @@ class Bulkhead:
             except RuntimeError:  # its event loop is closed, and it with it
                 self._leave(waiter)
 
-    def _timed(self, adaptive: AdaptiveLimit, took: float, at: Site) -> None:
+    def _timed(self, adaptive: "AdaptiveLimit", took: float, at: Site) -> None:
         """Let the limit follow how long a call took, if it was begun under the same."""
         with self._lock:
             if adaptive is not self.adaptive:
@@ -326,3 +328,9 @@ class _Blocking(Waiter):
 
     def wake(self) -> None:
         self.event.set()
+
+
+def _adaptive() -> "AdaptiveLimit":
+    from isthmus.resilience.adaptive import AdaptiveLimit
+
+    return AdaptiveLimit()

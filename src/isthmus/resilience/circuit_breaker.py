@@ -5,12 +5,11 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from isthmus.clock import Clock, MonotonicClock, Span
 from isthmus.errors import ConfigError
 from isthmus.resilience.circuit import Circuit, Phase, State
-from isthmus.resilience.circuit_sharing import CircuitSharing
 from isthmus.resilience.classify import blames
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
 from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
@@ -18,8 +17,11 @@ from isthmus.resilience.inline import Inline
 from isthmus.resilience.options import Errors, ErrorTest, error_test, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.rules import DEFAULTS, Rules, checked
-from isthmus.resilience.shared import SharedState
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
+
+if TYPE_CHECKING:
+    from isthmus.resilience.circuit_sharing import CircuitSharing
+    from isthmus.resilience.shared import SharedState
 
 __all__ = ["CircuitBreaker"]
 
@@ -75,7 +77,7 @@ class CircuitBreaker:
         counts: Errors = blames,
         results: Callable[[Any], bool] | None = None,
         metrics_only: bool = False,
-        shared: SharedState | None = None,
+        shared: "SharedState | None" = None,
         refresh: Span = 1.0,
         name: str = "",
     ) -> None:
@@ -212,7 +214,7 @@ class CircuitBreaker:
         alone = self._around(call, at)
         return alone if self._sharing is None else self._together(alone, self._sharing, at)
 
-    def _together(self, alone: AsyncCall, sharing: CircuitSharing, at: Site) -> AsyncCall:
+    def _together(self, alone: AsyncCall, sharing: "CircuitSharing", at: Site) -> AsyncCall:
         circuit = self._circuit
 
         async def learn() -> None:
@@ -376,7 +378,9 @@ class CircuitBreaker:
                 _log.exception("listener %r of %r failed", listener, self)
 
 
-def _sharing(state: SharedState, refresh: Span, name: str) -> CircuitSharing:
+def _sharing(state: "SharedState", refresh: Span, name: str) -> "CircuitSharing":
+    from isthmus.resilience.circuit_sharing import CircuitSharing
+
     if not name:
         raise ConfigError("CircuitBreaker(shared=...): expected a name=, by which it is shared")
     every = span_of("CircuitBreaker", "refresh", refresh, above_0=True)

@@ -1,12 +1,13 @@
 """What a failure says: would another try help, did it run at all, whose fault was it?
 
 Errors and results are read by their attributes, as HTTP and gRPC libraries have them
-(`status`, `status_code`, `code()`, `response`, `headers`); none of those is imported.
+(`status`, `status_code`, `code()`, `response`, `headers`), and errors of a connection by the
+names that those libraries gave them; none of them is imported.
 """
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from isthmus.errors import IsthmusError
@@ -29,6 +30,25 @@ OURS = frozenset((
 ))  # fmt: skip
 """gRPC statuses that tell of the request, and nothing of the health of who answered."""
 
+LOST = {
+    "aiohttp": frozenset(("ClientConnectionError", "ClientPayloadError")),
+    "httpx": frozenset(("NetworkError", "TimeoutException", "RemoteProtocolError")),
+    "httpcore": frozenset(("NetworkError", "TimeoutException", "RemoteProtocolError")),
+    "requests": frozenset(("ConnectionError", "Timeout", "ChunkedEncodingError")),
+    "urllib3": frozenset(("TimeoutError", "ProtocolError", "ConnectTimeoutError")),
+    "asyncpg": frozenset(("PostgresConnectionError",)),
+}
+"""Errors that say the connection was lost, or came to nothing in time, by the library."""
+
+UNMADE = {
+    "aiohttp": frozenset(("ClientConnectorError", "ConnectionTimeoutError")),
+    "httpx": frozenset(("ConnectError", "ConnectTimeout", "PoolTimeout")),
+    "httpcore": frozenset(("ConnectError", "ConnectTimeout", "PoolTimeout")),
+    "requests": frozenset(("ConnectTimeout",)),
+    "urllib3": frozenset(("NewConnectionError", "ConnectTimeoutError")),
+}
+"""Those that say there never was one, so that nothing can have run."""
+
 Status = int | str | None
 
 
@@ -44,7 +64,9 @@ def transient(error: BaseException) -> bool:
     if status is not None:
         return status in TRANSIENT
     told = getattr(error, "retryable", None)
-    return told if isinstance(told, bool) else isinstance(error, ConnectionError | TimeoutError)
+    if isinstance(told, bool):
+        return told
+    return isinstance(error, ConnectionError | TimeoutError) or _is_one_of(error, LOST)
 
 
 def transient_result(result: object) -> bool:
@@ -54,7 +76,7 @@ def transient_result(result: object) -> bool:
 
 def never_ran(failure: object) -> bool:
     """Return whether an error, or a result, makes certain that the call had no effect."""
-    if isinstance(failure, NotCalledError | ConnectionRefusedError):
+    if isinstance(failure, NotCalledError | ConnectionRefusedError) or _is_one_of(failure, UNMADE):
         return True
     return status_of(failure) in REFUSED
 
@@ -68,6 +90,14 @@ def blames(error: BaseException) -> bool:
     if isinstance(status, int):
         return not 400 <= status < 500 or status in TRANSIENT
     return status not in OURS
+
+
+def _is_one_of(error: object, known: Mapping[str, Collection[str]]) -> bool:
+    """Whether its class, or one above it, has a name that is known of its library."""
+    return any(
+        kind.__name__ in known.get(kind.__module__.partition(".")[0], ())
+        for kind in type(error).__mro__
+    )
 
 
 def status_of(thing: object) -> Status:
