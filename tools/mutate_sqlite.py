@@ -66,8 +66,8 @@ FAULTS = [
     Fault(
         "headers of a nack replace the message's",
         "packing.py",
-        "headers={**rest.headers, **headers}",
-        "headers=dict(headers)",
+        "return pack(unpack(packed).with_headers(headers))",
+        "return pack(unpack(packed).without_headers(unpack(packed).headers).with_headers(headers))",
     ),
     Fault(
         "a delay ends a second early",
@@ -102,8 +102,8 @@ FAULTS = [
     Fault(
         "a send does not wait for its transaction",
         "queue.py",
-        "await self._database.merge(store, send, tx=tx)",
-        "await self._database.merge(store, send)",
+        "return self._database.merge(store, send, tx=tx)",
+        "return self._database.merge(store, send)",
     ),
     Fault(
         "removing takes what is held",
@@ -144,8 +144,8 @@ FAULTS = [
     Fault(
         "a settlement does not wait for its transaction",
         "lanes/receiver.py",
-        "await self._database.merge(settle, settlement, tx=tx)",
-        "await self._database.merge(settle, settlement)",
+        "= self._database.merge(settle, settlement, tx=tx)",
+        "= self._database.merge(settle, settlement)",
     ),
     # --- log
     Fault(
@@ -206,8 +206,8 @@ FAULTS = [
     Fault(
         "a put does not wait for its transaction",
         "store.py",
-        "await self._database.merge(_put_all, wanted, tx=tx)",
-        "await self._database.merge(_put_all, wanted)",
+        "return self._database.merge(_put_all, wanted, tx=tx)",
+        "return self._database.merge(_put_all, wanted)",
     ),
     Fault(
         "absence is not looked at",
@@ -232,6 +232,18 @@ FAULTS = [
         "database/script.py",
         "if answer(connection, work) != told:",
         "if answer(connection, work) is told:",
+    ),
+    Fault(
+        "a deferred statement is forgotten by those after it",
+        "database/script.py",
+        "if told is DEFERRED:\n                work(connection)",
+        "if told is DEFERRED:\n                pass",
+    ),
+    Fault(
+        "a deferred statement may be refused",
+        "database/script.py",
+        "if told is DEFERRED:\n                work(connection)",
+        "if told is DEFERRED:\n                answer(connection, work)",
     ),
     Fault(
         "what failed is half done",

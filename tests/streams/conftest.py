@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from isthmus.clock import Clock, ManualClock
 from isthmus.connect import connect
 from isthmus.contracts import Engine
 from isthmus.errors import IsthmusError
+from isthmus.handling.running.opening import opened
 from isthmus.settings import Settings
 from isthmus.testing import Chaos, Chaotic, Fault
 
@@ -71,8 +73,11 @@ class Processes:
         process = Process(self._app(self._declare), self.clock)
         storm, self.storm = self.storm, lambda: Fault.NONE  # an App that cannot open ends
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("isthmus.handling.running.opening.connect", self._connect)
+            patch.setattr(
+                "isthmus.handling.running.opening.opened", partial(opened, connect=self._connect)
+            )
             await process.start()
+        assert isinstance(process.app.declarations.host.engine, Chaotic)
         self.storm = storm
         self.up.append(process)
         return process

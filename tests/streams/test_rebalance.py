@@ -9,6 +9,7 @@ import msgspec
 from isthmus import App, Retry, Transaction
 from isthmus.contracts import Put
 from isthmus.streams import PartitionsLost, PartitionsTaken, Stream
+from isthmus.testing import Fault
 
 SESSION = 6.0
 
@@ -260,3 +261,27 @@ async def test_who_left_in_peace_is_not_counted_as_dead(processes: Callable[...,
         store = ledger.processes.keeper.declarations.host.store
         assert await store.scan("holders/ledger/balances") == []
         assert sorted(await ledger.done()) == list(range(15))
+
+
+async def test_a_membership_that_breaks_is_not_counted_as_a_death(
+    processes: Callable[..., Any],
+) -> None:
+    ledger = Ledger(processes)
+    async with ledger.processes.keeper:
+        await ledger.processes.start()
+        for _ in range(4):
+            ledger.go.clear()
+            await ledger.append(8)
+            await ledger.advance(0.5)
+            ledger.processes.storm = lambda: Fault.AFTER  # who commits cannot know: it joins anew
+            ledger.go.set()
+            await ledger.advance(0.5)
+            ledger.processes.storm = lambda: Fault.NONE
+            await ledger.advance(10)
+        store = ledger.processes.keeper.declarations.host.store
+        notes = [entry.value for _, entry in await store.scan("holders/ledger/balances")]
+        deaths = [msgspec.msgpack.decode(note)[0] for note in notes]
+        assert deaths == [0, 0, 0, 0]
+        assert len(ledger.taken) > 4
+        assert sorted(await ledger.done()) == list(range(32))
+        await ledger.rest()

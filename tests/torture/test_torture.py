@@ -95,7 +95,8 @@ class Aftermath:
         for stage, source in self._ordeal.sources().items():
             letters = await source.dead_letters.list(limit=len(self._orders))
             numbers = [msgspec.json.decode(each.message.body)["number"] for each in letters]
-            found = numbers if self._ordeal.STAGES[stage] else set(numbers)  # some are sent twice
+            twice = self._ordeal.APART or not self._ordeal.STAGES[stage]  # some are sent again
+            found = set(numbers) if twice else numbers
             wanted = self._came(stage) & self._ordeal.poison(stage, self._orders)
             reckonings.append(Reckoning(f"dead letters of {stage}", wanted=wanted, found=found))
         return reckonings
