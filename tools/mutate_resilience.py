@@ -93,6 +93,8 @@ class Equivalent(NamedTuple):
     why: str
 
 
+CLOSURE = "without these lines the strategy's closure is bound, which does the same"
+
 EQUIVALENT = [
     Equivalent(
         "wheel.py",
@@ -123,6 +125,40 @@ EQUIVALENT = [
         "told: bool = False,",
         "False to True",
         "what keeps an outcome apart makes no difference where nobody asks for one",
+    ),
+    Equivalent("bulkhead.py", "return Inline(", "return None", CLOSURE),
+    Equivalent("circuit_breaker.py", "return Inline(", "return None", CLOSURE),
+    Equivalent("retry.py", "return Inline(", "return None", CLOSURE),
+    Equivalent("timeout.py", "return Inline(", "return None", CLOSURE),
+    Equivalent(
+        "circuit_breaker.py",
+        "phase, began = circuit.phase, 0.0",
+        "0.0 to 1.0",
+        "a call of a plain phase is not timed; of any other the moment is set below",
+    ),
+    Equivalent(
+        "makers.py",
+        'if strategy.kind == "timeout" and getattr(strategy, "total", False):',
+        "False to True",
+        "every Timeout has the attribute",
+    ),
+    Equivalent(
+        "named_policy.py",
+        "if mine is None or theirs is None:",
+        "or to and",
+        "both are of one type, so that both have options or neither has",
+    ),
+    Equivalent(
+        "permits.py",
+        "self.pressed = False",
+        "False to True",
+        "to settle where nobody waits changes nothing, and sets it right",
+    ),
+    Equivalent(
+        "wheel.py",
+        "self._passed = 0  # the last notch whose calls were cut off",
+        "0 to 1",
+        "it is set when the first call comes",
     ),
     Equivalent(
         "named_policy.py", "self._version += 1", "1 to 2", "it only has to be another number"

@@ -25,8 +25,10 @@ from isthmus.resilience import (
     Retry,
     Timeout,
 )
+from isthmus.resilience.facts import CallRejected
 from isthmus.resilience.permits import Permits, Waiter
 from isthmus.resilience.wheel import wheel_of
+from isthmus.signals import Signals
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -433,3 +435,16 @@ def test_who_waited_in_a_loop_that_is_gone_takes_no_permit_along():
 
 def test_a_limit_that_was_not_told_where_to_begin_begins_with_the_least():
     assert AdaptiveLimit(least=3).after(1.0, running=1) == 3
+
+
+async def test_a_refusal_is_told():
+    hub, heard, gate = Signals(), list[CallRejected](), Gate()
+    hub.listen(CallRejected, heard.append)
+    guard = Policy(Bulkhead(1), name="pay", signals=hub)
+    runs = asyncio.ensure_future(guard.call(gate.call))
+    await asyncio.tasks.sleep(0)
+    with pytest.raises(BulkheadFullError):
+        await guard.call(gate.call)
+    assert heard == [CallRejected(policy="pay", call="call", by="bulkhead", retry_after=None)]
+    gate.open.set()
+    await runs

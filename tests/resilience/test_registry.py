@@ -335,3 +335,9 @@ def test_what_configuration_adds_goes_where_it_belongs():
     policies.load({"pay": {"retry": 2, "rate_limit": 3}}, environ={})
     kinds = [one.kind for one in policies.get("pay").strategies]
     assert kinds == ["fallback", "retry", "rate limit", "bulkhead", "timeout", "chaos"]
+
+
+def test_a_variable_that_is_half_a_name_or_anothers_says_nothing():
+    policies = Policies()
+    policies.load(environ={"ISTHMUS_RESILIENCE__PAY": "3", "OTHER__PAY__RETRY": "3"})
+    assert policies.describe() == ""

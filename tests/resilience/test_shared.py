@@ -210,3 +210,10 @@ async def test_that_others_were_always_first_is_told_and_tried_again():
         assert isinstance(found.error, ConflictError)
         assert state.tries == 10 * times
     assert [type(one) for one in heard] == [SharedStateLost] * 2
+
+
+async def test_of_the_names_those_written_last_are_kept():
+    state = LocalState(most=2)
+    for name, version in (("a", 0), ("b", 0), ("a", 1), ("c", 0)):
+        assert await state.write(name, b"x", if_version=version)
+    assert [(await state.read(name)).version for name in "abc"] == [2, 0, 1]

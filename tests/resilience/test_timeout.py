@@ -419,3 +419,13 @@ async def test_after_the_call_no_deadline_is_in_force_and_nothing_waits(*, preci
             await clock.settle()
             assert clock.sleepers == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_whose_deadline_is_over_is_told_by_the_policys_name():
+    async def answer() -> int:
+        return 1
+
+    with deadline(-1), pytest.raises(DeadlinePassedError, match=r"^pay: the caller's deadline"):
+        await Policy(Timeout(9), name="pay").call(answer)
+    with deadline(-1), pytest.raises(DeadlinePassedError, match=r"^answer: the caller's deadline"):
+        await Policy(Timeout(9)).call(answer)

@@ -1,16 +1,13 @@
 """What may be said of a consumer group, with unit, default and range."""
 
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.handling.consuming.options import LADDER, WEEK, HandlerOptions
-from isthmus.resilience import Retry
-
-if TYPE_CHECKING:
-    from isthmus.resilience import Policy
+from isthmus.resilience import Policy, Retry
 
 __all__ = ["GroupOptions", "GroupWords", "OnError", "Start", "group_options"]
 
@@ -51,7 +48,7 @@ class GroupOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for which a dead letter is kept. None is for ever."""
     dead_length: int | None = 100_000
     """Most dead letters kept. None is no limit."""
-    policy: "Policy | None" = None
+    policy: Policy | None = None
     """What guards each call of the handler, as that of HandlerOptions. While a circuit is open,
     the group waits at its record, and parks nothing."""
 
@@ -87,7 +84,7 @@ class GroupWords(TypedDict, total=False):
     session: Span
     dead_retention: Span | None
     dead_length: int | None
-    policy: "Policy | None"
+    policy: Policy | None
 
 
 def group_options(**words: Unpack[GroupWords]) -> GroupOptions:

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 from isthmus.handling.consuming.guarding import refuse_what_cannot_guard
-from isthmus.resilience import Retry
-
-if TYPE_CHECKING:
-    from isthmus.resilience import Policy
+from isthmus.resilience import Policy, Retry
 
 __all__ = ["LADDER", "WEEK", "HandlerOptions", "HandlerWords", "options"]
 
@@ -47,7 +44,7 @@ class HandlerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Most messages begun a second, over all processes. None is no limit; above 0."""
     where: Mapping[str, Sequence[str]] = {}
     """Attributes or headers and the values wanted; other messages are let pass."""
-    policy: "Policy | None" = None
+    policy: Policy | None = None
     """What guards each call of the handler: breaker, timeout, bulkhead, rate limit. None is
     nothing; a Retry, Hedge, Fallback, Cache or Feature is refused. What it refuses goes back
     uncounted; while a circuit is open, the consumer pauses."""
@@ -86,7 +83,7 @@ class HandlerWords(TypedDict, total=False):
     linger: Span
     rate: float | None
     where: Mapping[str, str | Sequence[str]]
-    policy: "Policy | None"
+    policy: Policy | None
 
 
 def options(**words: Unpack[HandlerWords]) -> HandlerOptions:
