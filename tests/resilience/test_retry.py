@@ -1,3 +1,5 @@
+import copy
+import pickle
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -115,3 +117,15 @@ def test_a_retry_shows_what_is_not_as_usual():
 def test_ladders_are_equal_by_their_numbers():
     assert Retry(3, on=KeyError, when=bool, budget=RetryBudget()) == Retry(3)
     assert Retry(3) != Retry(3, delay=2)
+
+
+def test_a_retry_stays_as_it_was_made_and_can_be_sent_elsewhere() -> None:
+    made = Retry(4, delay=2, jitter="none", within=9)
+    assert pickle.loads(pickle.dumps(made)) == made == copy.copy(made)
+    assert hash(made) == hash(Retry(4, delay=2, jitter="none", within=9))
+    assert made != Retry(4, delay=2, jitter="none")
+    assert made != "Retry"
+    with pytest.raises(AttributeError, match="make another, with attempts=5"):
+        made.attempts = 5  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="stays as it was made"):
+        del made.attempts

@@ -6,8 +6,9 @@
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
+
+import msgspec
 
 __all__ = ["Outcome", "Trail", "apart", "apart_sync", "trail"]
 
@@ -106,8 +107,7 @@ def apart_sync(call: Callable[..., Any]) -> Callable[..., Any]:
     return within
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[R]):
+class Outcome(msgspec.Struct, Generic[R], frozen=True):
     """A call's value or error, and what the policy did for it."""
 
     value: R | None = None
@@ -117,12 +117,12 @@ class Outcome(Generic[R]):
     attempts: int = 1
     """Calls that were made, those of a hedge among them; 0 if a policy refused the only one, or
     the answer was kept, or is that of a call which somebody else makes."""
-    waits: tuple[float, ...] = field(default=())
+    waits: tuple[float, ...] = ()
     """Seconds waited before each further attempt."""
     ended_by: str = ""
     """Kind of the strategy that decided the end: "timeout", "retry", "circuit breaker",
     "cache", "fallback" ...; "" if the call's own result or error passed through."""
-    degraded: tuple[str, ...] = field(default=())
+    degraded: tuple[str, ...] = ()
     """Parts of the answer that are missing, stale or a stand-in."""
 
     @property

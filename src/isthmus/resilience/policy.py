@@ -1,7 +1,6 @@
 """Reliability decisions chained around a call: the first is the outermost."""
 
 import inspect
-import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import partial
@@ -30,6 +29,13 @@ REMEMBERED = 256
 """Functions whose chains are kept for `policy(fn, ...)`; they are few, as they are no closures."""
 
 _MONOTONIC = MonotonicClock()
+
+
+def _chance() -> float:
+    """Return a random number from 0 to 1."""
+    from random import random  # a millisecond to import, for the one who waits
+
+    return random()
 
 
 class PolicyWords(TypedDict, total=False):
@@ -67,7 +73,7 @@ class Policy:
         idempotent: bool = False,
         as_written: bool = False,
         clock: Clock = _MONOTONIC,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _chance,
         pause: Callable[[float], None] = time.sleep,
         signals: Signals = facts.signals,
     ) -> None:

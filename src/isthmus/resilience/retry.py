@@ -1,8 +1,7 @@
 """How often a thing is tried, and how long to wait between."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, cast, get_args
 
 from isthmus.clock import Span
 from isthmus.resilience.budget import RetryBudget
@@ -18,14 +17,13 @@ from isthmus.resilience.options import (
     span_of,
 )
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
-from isthmus.resilience.tries import Failure, Tries
+from isthmus.resilience.tries import Failure, Ladder, Tries
 
 __all__ = ["Jitter", "Retry"]
 
 Jitter = Literal["full", "equal", "decorrelated", "none"]
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Retry:
     """Exponential backoff with jitter, so that many who failed together don't return together.
 
@@ -44,6 +42,19 @@ class Retry:
     Source: "Exponential Backoff and Jitter", Marc Brooker, AWS Architecture Blog, 2015.
     """
 
+    __slots__ = (
+        "attempts",
+        "budget",
+        "cap",
+        "delay",
+        "factor",
+        "jitter",
+        "on",
+        "wait_for_circuit",
+        "when",
+        "within",
+    )
+
     attempts: int
     """Calls in all, the first among them. 1 up; default 3. (A handler that is given no Retry has
     Retry(5).)"""
@@ -60,14 +71,14 @@ class Retry:
     within: float | None
     """Seconds from the first call after which no attempt begins any more. Above 0; default
     None: only the deadline in force bounds them. Calls only."""
-    on: ErrorTest = field(compare=False)
+    on: ErrorTest
     """Which errors may pass by themselves: types, or what tells of each. Default: lost
     connections, timeouts, HTTP 408, 425, 429, 500, 502, 503, 504 and the like of gRPC, and what
     isthmus calls retryable. Calls only."""
-    when: Callable[[Any], bool] | None = field(compare=False)
+    when: Callable[[Any], bool] | None
     """Which results are as good as such an error, as `transient_result` tells of HTTP responses;
     the last of them is returned. Default None: no result is. Calls only."""
-    budget: RetryBudget | None = field(compare=False)
+    budget: RetryBudget | None
     """What bounds the retries of all who share it. Default None. Calls only."""
     wait_for_circuit: bool
     """Whether to wait for a circuit breaker inside that is open, if it says until when. Default
@@ -106,6 +117,26 @@ class Retry:
         put(self, "budget", budget)
         put(self, "wait_for_circuit", wait_for_circuit)
 
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Retry stays as it was made: make another, with {name}={value!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Retry stays as it was made: {name} can't be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        return self._ladder() == other._ladder() if isinstance(other, Retry) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._ladder())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (self.options(),)
+
+    def _ladder(self) -> tuple[object, ...]:
+        """What makes two of them the same: how often and when, whatever they judge by."""
+        ladder = (self.attempts, self.delay, self.factor, self.cap, self.jitter)
+        return (*ladder, self.within, self.wait_for_circuit)
+
     def __repr__(self) -> str:
         usual = (1.0, 2.0, 300.0, "full", None, transient, None, None, False)
         said = [f"{self.attempts}"]
@@ -122,7 +153,7 @@ class Retry:
 
     def options(self) -> dict[str, Any]:
         """Return what it was made with, by name."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in type(self).__annotations__}
 
     def spent(self, attempt: int) -> bool:
         """Return whether `attempt`, counted from 1, was the last."""
@@ -200,7 +231,7 @@ class Retry:
         async def again(
             failure: Failure | None, began: float, args: Any, kwargs: dict[str, Any]
         ) -> Any:
-            tries = Tries(self, name, at, began=began, keyed=bool(kwargs.get(KEY)))
+            tries = Tries(cast("Ladder", self), name, at, began=began, keyed=bool(kwargs.get(KEY)))
             try:
                 while failure is not None:
                     wait = tries.wait_after(failure)
@@ -239,7 +270,7 @@ class Retry:
             result, failure = once(args, kwargs)
             if failure is None:
                 return result
-            tries = Tries(self, name, at, began=began, keyed=bool(kwargs.get(KEY)))
+            tries = Tries(cast("Ladder", self), name, at, began=began, keyed=bool(kwargs.get(KEY)))
             try:
                 while failure is not None:
                     wait = tries.wait_after(failure)
@@ -252,6 +283,11 @@ class Retry:
                 failure = None  # its traceback holds this frame
 
         return guarded
+
+
+def _again(options: dict[str, Any]) -> Retry:
+    """Make one again in the process that it was pickled for."""
+    return Retry(**options)
 
 
 KEY = "idempotency_key"

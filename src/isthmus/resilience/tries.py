@@ -11,7 +11,7 @@ from isthmus.resilience.options import INFINITE, ErrorTest
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import Site
 
-__all__ = ["Failure", "Tries"]
+__all__ = ["Failure", "Ladder", "Tries"]
 
 
 class Ladder(Protocol):
