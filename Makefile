@@ -21,7 +21,7 @@ shop: $(READY)/isthmus  ## Run the shop and keep it open, until Ctrl-C
 
 tour: $(READY)/isthmus  ## Run the shop as demo does, and say where each pattern in it is told
 	@$(PY) examples/shop/demo.py
-	@printf '\nThe patterns, a page each:\n' && printf '  %s\n' docs/patterns/*.md
+	@printf '\nThe patterns, a page each:\n' && printf '  %s\n' docs/patterns/*.md docs/resilience/[a-z]*.md
 
 bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk
 	@$(PY) -m bench
