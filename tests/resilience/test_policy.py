@@ -440,3 +440,37 @@ def test_half_a_strategy_is_none():
 
     with pytest.raises(ConfigError, match="expected strategies"):
         Policy(Half())  # type: ignore[arg-type]
+
+
+async def test_a_coroutine_in_place_of_a_function_is_refused_and_counts_for_nothing() -> None:
+    breaker = CircuitBreaker(consecutive=1)
+    policy = Policy(breaker)
+
+    async def ask(number: int) -> int:
+        return number
+
+    for wrong in (policy, policy.call, policy.outcome):
+        call: Any = wrong
+        with pytest.raises(ConfigError, match=r"is called already.*policy\(ask, \.\.\.\)"):
+            await call(ask(1))
+    assert breaker.state == "closed"
+
+
+def test_what_is_no_function_is_refused() -> None:
+    policy: Any = Policy(CircuitBreaker())
+    with pytest.raises(ConfigError, match="expected a function to guard, got 3"):
+        policy(3)
+    with pytest.raises(ConfigError, match="without parentheses"):
+        policy()
+    with pytest.raises(ConfigError, match="idempotent='no': expected True or False"):
+        policy(idempotent="no")
+    with pytest.raises(ConfigError, match="idempotent='no': expected True or False"):
+        Policy(CircuitBreaker(), idempotent="no")  # type: ignore[arg-type]
+
+
+def test_the_outcome_of_an_async_function_has_to_be_awaited() -> None:
+    async def ask() -> int:
+        return 1
+
+    with pytest.raises(ConfigError, match=r"ask is async: await policy\.outcome"):
+        Policy(CircuitBreaker()).outcome_sync(ask)

@@ -80,9 +80,14 @@ class Envelope(Generic[T]):
         return SchemaError(f"{self._of} carries {carried}, got {got}")
 
 
-def _moment(deadline: datetime | Deadline) -> float:
+def _moment(deadline: object) -> float:
     if isinstance(deadline, Deadline):
         return deadline.at
+    if not isinstance(deadline, datetime):
+        raise ConfigError(
+            f"deadline={deadline!r}: expected a moment, as isthmus.deadline.deadline(30) or a "
+            "datetime; a span after which the message is worthless is ttl="
+        )
     if deadline.tzinfo is None:
         raise ConfigError(
             f"deadline={deadline.isoformat()} has no time zone; use datetime.now(UTC)"

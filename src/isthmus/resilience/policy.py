@@ -91,6 +91,7 @@ class Policy:
         Raises:
             ConfigError: It is no strategy, or the order cannot work.
         """
+        _refuse_unless_bool(idempotent)
         for strategy in strategies:
             _refuse_unless_strategy(strategy)
         self.name = name
@@ -135,13 +136,21 @@ class Policy:
         """Guard a function, as a decorator; or call it with arguments, guarded; or say that what
         follows is idempotent."""
         if fn is None:
+            if kwargs.keys() != {"idempotent"}:
+                raise ConfigError(
+                    "a Policy is called with a function, or with idempotent=True: write @policy "
+                    "without parentheses, or @policy(idempotent=True)"
+                )
             return self.with_(**kwargs)
         if not args and not kwargs:
+            if not callable(fn):
+                raise _no_function(fn)
             return guard(fn, self._bound)
         return self._chain(fn)(*args, **kwargs)
 
     def with_(self, *, idempotent: bool) -> "Policy":
         """Return the same policy, with the same state, for functions of that kind."""
+        _refuse_unless_bool(idempotent)
         if idempotent == self._site.idempotent:
             return self
         if self._other is None:
@@ -162,10 +171,10 @@ class Policy:
     ) -> Outcome[R]:
         """Call `fn` guarded and return what happened, be it an error. Only cancellation and the
         like of it are raised."""
-        told = Trail()
+        call, told = self._chain(fn, told=True), Trail()
         token = trail.set(told)
         try:
-            value = await self._chain(fn, told=True)(*args, **kwargs)
+            value = await call(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
             return told.outcome(None, error)
         finally:
@@ -174,10 +183,12 @@ class Policy:
 
     def outcome_sync(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Like `outcome`, for a function that blocks its thread."""
-        told = Trail()
+        if is_async(fn):
+            raise ConfigError(f"{name_of(fn)} is async: await policy.outcome(...) instead")
+        call, told = self._chain(fn, told=True), Trail()
         token = trail.set(told)
         try:
-            value = self._chain(fn, told=True)(*args, **kwargs)
+            value = call(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
             return told.outcome(None, error)
         finally:
@@ -256,6 +267,8 @@ class Policy:
 
     def _chain(self, fn: Call, *, told: bool = False) -> Call:
         """Return `fn` bound; as it was before, if it is a function of some module."""
+        if not callable(fn):
+            raise _no_function(fn)
         lasts = _lasts(fn)
         key = (fn, told) if told else fn
         found = self._chains.get(key) if lasts else None
@@ -267,6 +280,21 @@ class Policy:
             if lasts and len(self._chains) < REMEMBERED:
                 self._chains[key] = found
         return found
+
+
+def _no_function(thing: object) -> ConfigError:
+    if isinstance(thing, CoroutineType):
+        thing.close()
+        return ConfigError(
+            f"{thing.__qualname__}(...) is called already, and would run unguarded: give the "
+            f"policy the function and its arguments, as policy({thing.__name__}, ...)"
+        )
+    return ConfigError(f"expected a function to guard, got {thing!r}")
+
+
+def _refuse_unless_bool(idempotent: object) -> None:
+    if not isinstance(idempotent, bool):
+        raise ConfigError(f"idempotent={idempotent!r}: expected True or False")
 
 
 def named(guarded: Call, call: Call) -> Call:
