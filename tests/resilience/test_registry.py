@@ -381,3 +381,11 @@ def test_what_nobody_asked_for_is_described_as_such():
         "stock",
         "  1. timeout: Timeout(1)",
     ]
+
+
+def test_what_is_loaded_again_unchanged_is_the_same_object():
+    policies, timeout = Policies(), Timeout(2)
+    policies.define("pay", timeout)
+    for _ in range(2):
+        policies.load({"pay": {"retry": 2}}, environ={})
+        assert policies.get("pay").strategies[-1] is timeout
