@@ -9,7 +9,8 @@ A change swaps a comparison, `and` and `or`, or plus and minus; makes a number o
 None, or leaves a statement out. The lines that strategies give to be written into one coroutine
 are changed as well. Each change meets the tests of its own file, in a process of its own, two at
 a time. What no test sees is listed, and written to build/mutate.json; what cannot be seen by
-any is listed in EQUIVALENT, with the reason, and is left out of the score.
+any is listed in EQUIVALENT, with the reason, and is left out of the score. It ends with 0 if
+nine in ten were seen, else with 1.
 
 Why not mutmut or cosmic-ray: the former adds names to classes, which the room's own options
 read, and neither changes code that is written as text.
@@ -159,6 +160,18 @@ EQUIVALENT = [
         "self._passed = 0  # the last notch whose calls were cut off",
         "0 to 1",
         "it is set when the first call comes",
+    ),
+    Equivalent(
+        "feature.py",
+        "on: bool = True",
+        "True to False",
+        "of a word made of nothing, only the number is read",
+    ),
+    Equivalent(
+        "timeout.py",
+        "if outer is None or (left := outer[0] - outer[1]()) >= request:",
+        ">= to >",
+        "of two deadlines at the same moment, either will do",
     ),
     Equivalent(
         "named_policy.py", "self._version += 1", "1 to 2", "it only has to be another number"
@@ -481,6 +494,7 @@ def main(words: list[str]) -> int:
     chosen = drawn(every)
     refuse_stale(sources)
     began = time.monotonic()
+    print(f"{len(chosen)} changes of {len(every)}; first, the tests without any", flush=True)
     preload()
     patience = patience_of(sources, {one.file for one in chosen})
     survivors: list[Mutant] = []

@@ -67,3 +67,17 @@ def test_a_blocking_call_of_one_retry_is_counted():
     budget = Counting()
     Policy(Retry(3, budget=budget))(lambda: 1)()
     assert budget.calls == 1
+
+
+async def test_calls_of_a_retry_alone_are_counted():
+    budget = RetryBudget(1, minimum=0)
+    guard = Policy(Retry(2, delay=0, budget=budget), idempotent=True)
+    calls: list[int] = []
+
+    async def flaky() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionError
+        return len(calls)
+
+    assert await guard(flaky)() == 2

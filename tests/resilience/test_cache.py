@@ -676,3 +676,98 @@ async def test_nothing_is_kept_as_long_as_something(clock: ManualClock, supplier
     await guarded("a")
     await guarded("a")
     assert supplier.calls == 1
+
+
+# --- within itself --------------------------------------------------------------------------
+
+OWN = r"Cache: what gets the answer to \('a',\) asks the cache for it again"
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["awaited", "in a task"])
+async def test_an_answer_that_asks_for_itself_is_refused(clock: ManualClock, *, beside: bool):
+    calls: list[str] = []
+
+    async def get(key: str) -> str:
+        calls.append(key)
+        again = guarded("b" if key == "a" else "a")
+        return await (asyncio.ensure_future(again) if beside else again)
+
+    guarded = Cache(10).around(get, site(clock))
+    with pytest.raises(ConfigError, match=OWN):
+        await asyncio.wait_for(guarded("a"), 10)
+    assert calls == ["a", "b"]
+    assert only_me()
+
+
+def test_a_sync_answer_that_asks_for_itself_is_refused(clock: ManualClock):
+    calls: list[str] = []
+
+    def get(key: str) -> str:
+        calls.append(key)
+        return guarded("b" if key == "a" else "a")
+
+    guarded = Cache(10).around_sync(get, site(clock))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=OWN):
+            guarded("a")
+    assert calls == ["a", "b"] * 2
+
+
+async def test_an_answer_may_be_made_of_answers_to_other_questions(clock: ManualClock):
+    async def double(n: int) -> int:
+        return 2 * await guarded(n - 1) if n else 1
+
+    def double_sync(n: int) -> int:
+        return 2 * guarded_sync(n - 1) if n else 1
+
+    cache = Cache(10)
+    guarded, guarded_sync = (
+        cache.around(double, site(clock)),
+        cache.around_sync(double_sync, site(clock)),
+    )
+    assert [await guarded(10), await guarded(10), await guarded(11)] == [1024, 1024, 2048]
+    assert [guarded_sync(10), guarded_sync(10), guarded_sync(11)] == [1024, 1024, 2048]
+
+
+async def test_what_an_answer_left_running_may_ask_for_it_later(clock: ManualClock):
+    left: list[asyncio.Task[int]] = []
+    go = asyncio.Event()
+
+    async def later() -> int:
+        await go.wait()
+        return await guarded("a")
+
+    async def get(key: str) -> int:
+        left.append(asyncio.ensure_future(later()))
+        return len(left)
+
+    guarded = Cache(10).around(get, site(clock))
+    assert await guarded("a") == 1
+    await clock.advance(10)
+    go.set()
+    assert await left[0] == 2
+    assert await left[1] == 2
+
+
+async def test_what_is_renewed_behind_an_answer_may_wait_for_it(clock: ManualClock):
+    """Nobody waits for the renewal, so that it waits for nobody who waits for it."""
+    asked: list[str] = []
+
+    async def get(key: str) -> str:
+        asked.append(key)
+        if asked.count(key) == 1:
+            return f"a {key}"
+        if key == "part":
+            return f"part of {await guarded('page')}"
+        part = await guarded("part")
+        await clock.settle()
+        return f"page with {part}"
+
+    async with Cache(10, stale=10) as cache:
+        guarded = cache.around(get, site(clock))
+        assert [await guarded("page"), await guarded("part")] == ["a page", "a part"]
+        cache.forget("page")
+        await clock.advance(10)
+        assert await guarded("page") == "page with a part"
+        await clock.settle()
+        assert await guarded("part") == "part of page with a part"

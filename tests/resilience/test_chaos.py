@@ -112,6 +112,7 @@ def test_the_environment_switches_it_on_and_that_is_said(monkeypatch: pytest.Mon
     chaos = Chaos(result=0)
     assert chaos.around_sync(answer, site(signals=signals))(1) == 0
     assert [type(one) for one in heard] == [ChaosSwitched, ChaosStruck]
+    assert heard[0].on
     monkeypatch.setenv(VARIABLE, "0")
     assert Chaos(result=0).state == "off"
     chaos.off()

@@ -115,3 +115,29 @@ def test_a_circuit_that_never_closes_opens_for_no_longer_than_it_may(growth: flo
         span = circuit.phase.until - now
         now = circuit.phase.until
     assert span == last
+
+
+def test_a_clock_that_is_set_back_neither_keeps_a_circuit_open_nor_closed():
+    circuit, now = Circuit(RULES._replace(open_for=5.0)), 1_000_000.0
+    for _ in range(RULES.minimum):
+        circuit.failed(circuit.phase, now)
+    assert (circuit.state, circuit.blocked_for(now)) == ("open", 5)
+    now -= 3600
+    assert (circuit.blocked_for(now), circuit.admit(now)) == (5, None)
+    assert circuit.blocked_for(now + 2) == 3
+    probe = circuit.admit(now + 5)
+    assert probe is not None
+    circuit.succeeded(probe, now + 5)
+    assert circuit.state == "closed"
+
+    now -= 3600
+    for _ in range(RULES.minimum):
+        circuit.succeeded(circuit.phase, now)
+    now -= 3600
+    for _ in range(RULES.minimum):
+        now += 10.0  # one failure in a window is not enough
+        circuit.failed(circuit.phase, now)
+    assert circuit.state == "closed"
+    for _ in range(RULES.minimum):
+        circuit.failed(circuit.phase, now)
+    assert circuit.state == "open"

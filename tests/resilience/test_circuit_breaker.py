@@ -439,3 +439,10 @@ async def test_who_waits_looks_once_after_each_change():
     bench.breaker.reset()
     await clock.settle()
     assert waits.done()
+
+
+def test_it_shows_how_long_it_opens_at_the_most():
+    assert repr(CircuitBreaker(open_cap=60)) == "CircuitBreaker(open_cap=60.0)"
+    assert repr(CircuitBreaker(open_for=400)) == "CircuitBreaker(open_for=400.0)"
+    shown = "CircuitBreaker(open_for=9.0, growth=2, open_cap=500.0)"
+    assert repr(CircuitBreaker(open_for=9, growth=2, open_cap=500)) == shown

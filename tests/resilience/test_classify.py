@@ -1,6 +1,8 @@
+import email.message
 import enum
 import math
 import socket
+import urllib.error
 from typing import Any
 
 import aiohttp
@@ -146,3 +148,10 @@ async def test_a_connection_that_aiohttp_never_made_ran_nothing() -> None:
             await session.get(f"http://127.0.0.1:{port}/")
     assert transient(caught.value)
     assert never_ran(caught.value)
+
+
+def test_headers_are_read_of_whatever_has_them_by_name() -> None:
+    headers = email.message.Message()
+    headers["Retry-After"] = "7"
+    assert retry_after(urllib.error.HTTPError("http://shop", 503, "busy", headers, None)) == 7
+    assert retry_after(type("Answer", (), {"headers": [("Retry-After", "7")]})()) is None

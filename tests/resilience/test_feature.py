@@ -7,6 +7,7 @@ from isthmus.errors import ConfigError, UnavailableError
 from isthmus.resilience.circuit_breaker import CircuitBreaker
 from isthmus.resilience.degraded import degrading
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
+from isthmus.resilience.facts import CallRejected
 from isthmus.resilience.fallback import FellBack, LastKnownGood
 from isthmus.resilience.feature import Feature, FeatureOffError, FeatureSwitched
 from isthmus.resilience.policy import Policy
@@ -238,3 +239,17 @@ def test_a_blocking_call_of_a_feature_that_is_off_is_named():
 
     assert Policy(feature, signals=hub)(offers)() == 0
     assert [one.call for one in heard] == ["offers"]
+
+
+async def test_a_call_that_is_switched_off_is_told():
+    signals, heard = Signals(), list[CallRejected]()
+    signals.listen(CallRejected, heard.append)
+    feature = Feature("recommendations", signals=signals)
+    feature.off()
+    for call in (feature(recommended)("ann"), feature(recommended)("bob")):
+        with pytest.raises(FeatureOffError):
+            await call
+    told = CallRejected(
+        policy="recommendations", call="recommended", by="feature", retry_after=None
+    )
+    assert heard == [told, told]

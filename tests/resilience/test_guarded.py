@@ -1,6 +1,6 @@
 """What a policy does for each shape of function, and what it refuses to be around."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import AsyncContextDecorator, ContextDecorator, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
@@ -111,3 +111,21 @@ async def test_a_function_that_is_decorated_by_a_context_is_called_and_is_no_con
 
     assert Policy(Retry(3))(ContextDecorator.__call__(entered(), lambda x: x))(3) == 3
     assert await Policy(Retry(3))(AsyncContextDecorator.__call__(entered(), call))(3) == 3
+
+
+def test_what_a_generator_returns_is_returned():
+    def count(n: int) -> Generator[int, Any, str]:
+        yield from range(n)
+        return f"{n} in all"
+
+    def all_of(n: int) -> Generator[int, Any, str]:
+        return (yield from Policy(Retry(3))(count)(n))
+
+    for n in (0, 2):
+        said = list[str]()
+
+        def outer(n: int = n, said: list[str] = said) -> Iterator[int]:
+            said.append((yield from all_of(n)))
+
+        assert list(outer()) == list(range(n))
+        assert said == [f"{n} in all"]

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from isthmus.clock import ManualClock
 from isthmus.errors import ConfigError
 from isthmus.resilience.budget import RetryBudget
+from isthmus.resilience.degraded import degrading, note_degraded
 from isthmus.resilience.hedge import CallHedged, Hedge, HedgeWon, Latencies
+from isthmus.resilience.policy import Policy
+from isthmus.resilience.retry import Retry
 from isthmus.resilience.strategy import Site
+from isthmus.resilience.timeout import Timeout
 from isthmus.signals import Signal, Signals
 
 
@@ -258,3 +262,76 @@ def test_another_budget_is_taken_and_none_is_not():
     assert (hedge.delay, hedge.budget) == (2, one)
     hedge.adopt(Hedge(2, budget=other))
     assert hedge.budget is other
+
+
+async def degraded(clock: ManualClock, *script: tuple[float, bool], fails: bool = False) -> Any:
+    """Return the parts and the outcome of a hedged call; each takes as long as the script says, and
+    notes itself if that says so."""
+    begun: list[int] = []
+
+    async def get() -> int:
+        number = len(begun)
+        begun.append(number)
+        took, notes = script[number]
+        if notes:
+            note_degraded(f"part {number}", "why")
+        await clock.sleep(took)
+        if fails:
+            raise OSError(str(number))
+        return number
+
+    async def ask() -> Any:
+        with degrading() as parts:
+            outcome = await Policy(Hedge(1), clock=clock, idempotent=True).outcome(get)
+        return parts, outcome
+
+    return await run(clock, ask())
+
+
+async def test_only_the_call_that_is_taken_degrades_the_answer():
+    parts, outcome = await degraded(ManualClock(), (60, True), (2, False))
+    assert (parts, outcome.value, outcome.degraded) == ({}, 1, ())
+    parts, outcome = await degraded(ManualClock(), (60, False), (2, True))
+    assert (parts, outcome.value, outcome.degraded) == ({"part 1": "why"}, 1, ("part 1",))
+    parts, outcome = await degraded(ManualClock(), (2, True), (60, True))
+    assert (parts, outcome.value, outcome.degraded) == ({"part 0": "why"}, 0, ("part 0",))
+
+
+async def test_if_all_fail_the_first_tells_what_was_degraded():
+    parts, outcome = await degraded(ManualClock(), (5, True), (1, True), fails=True)
+    assert str(outcome.error) == "0"
+    assert (parts, outcome.degraded) == ({"part 0": "why"}, ("part 0",))
+
+
+async def test_a_call_that_lost_does_not_tell_what_ended_it():
+    clock, begun = ManualClock(), list[int]()
+
+    async def get() -> int:
+        begun.append(1)
+        if len(begun) == 1:
+            await clock.sleep(60)
+        await clock.sleep(3)
+        return len(begun)
+
+    guard = Policy(Hedge(1), Timeout(2.5), clock=clock, idempotent=True)
+    first = await run(clock, guard.outcome(get))
+    assert (first.ended_by, first.attempts) == ("timeout", 2)
+    begun.clear()
+    guard = Policy(Hedge(1), Timeout(3.5), clock=clock, idempotent=True)
+    outcome = await run(clock, guard.outcome(get))
+    assert (outcome.value, outcome.ended_by, outcome.attempts) == (2, "", 2)
+
+
+async def test_attempts_and_waits_of_all_calls_are_told():
+    clock, begun = ManualClock(), list[int]()
+
+    async def get() -> int:
+        begun.append(1)
+        if len(begun) <= 2:
+            raise ConnectionError
+        await clock.sleep(9)
+        return len(begun)
+
+    guard = Policy(Hedge(5), Retry(3, delay=2, jitter="none"), clock=clock, idempotent=True)
+    outcome = await run(clock, guard.outcome(get))
+    assert (outcome.value, outcome.attempts, outcome.waits) == (4, 4, (2, 4))

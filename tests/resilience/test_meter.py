@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,3 +77,21 @@ def test_a_window_is_over_when_it_is_over():
     assert window.reserve(100, 0) == 0
     assert 0 < window.reserve(109, 0) <= 1 + 1e-9
     assert window.reserve(110, 0) == 0
+
+
+def test_a_bucket_recalls_what_is_left_in_it():
+    emptied, other = TokenBucket(1, 3), TokenBucket(1, 3)
+    for _ in range(3):
+        emptied.reserve(100, 0)
+    other.recall(emptied.numbers())
+    assert other.reserve(100, 9) == pytest.approx(1)
+    fuller = TokenBucket(1, 2)
+    fuller.recall((5.0, 100.0))
+    assert [fuller.reserve(100, 0) > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_a_bucket_does_not_recall_what_is_not_its_own():
+    for numbers in ((), (0.0,), (0.0, 100.0, 100.0)):
+        bucket = TokenBucket(1, 1)
+        bucket.recall(numbers)
+        assert bucket.reserve(100, 0) == 0

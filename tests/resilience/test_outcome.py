@@ -17,6 +17,7 @@ from isthmus.resilience import (
     Feature,
     Hedge,
     LastKnownGood,
+    Outcome,
     Policy,
     RateLimit,
     Retry,
@@ -203,3 +204,9 @@ async def test_whoever_gives_something_else_is_named():
     supplier.error = OSError()
     outcome = await guard.outcome(supplier.get)
     assert (told(outcome), outcome.degraded) == ((1, "cache"), ("get",))
+
+
+def test_an_outcome_is_that_of_one_call_unless_more_is_said():
+    assert Outcome(3) == Outcome(3, None, 1, (), "", ())
+    assert Outcome(3).ok
+    assert Outcome(3).unwrap() == 3

@@ -341,3 +341,51 @@ def test_a_variable_that_is_half_a_name_or_anothers_says_nothing():
     policies = Policies()
     policies.load(environ={"ISTHMUS_RESILIENCE__PAY": "3", "OTHER__PAY__RETRY": "3"})
     assert policies.describe() == ""
+
+
+def test_a_name_that_is_almost_anothers_is_warned_of(caplog: pytest.LogCaptureFixture):
+    policies = Policies()
+    policies.define("payments", Retry(2))
+    policies.define("mail", Retry(2))
+    policies.load(
+        {"mail": {"retry": 3}, "stock": {"retry": 3}, "payment-methods": {"retry": 3}},
+        environ={"ISTHMUS_RESILIENCE__PAYMNETS__TIMEOUT": "2"},
+    )
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("isthmus.resilience", "WARNING")
+    assert record.getMessage() == (
+        "resilience.paymnets: no code defines this policy; is 'payments' meant?"
+    )
+
+
+def test_a_name_that_somebody_asks_for_is_right(caplog: pytest.LogCaptureFixture):
+    policies = Policies()
+    policies.define("shard-1", Retry(2))
+    policies.load({"shard-2": {"retry": 3}}, environ={})
+    assert len(caplog.records) == 1
+    policies.get("shard-2")
+    policies.load({"shard-2": {"retry": 4}}, environ={})
+    assert len(caplog.records) == 1
+
+
+def test_what_nobody_asked_for_is_described_as_such():
+    policies = Policies()
+    policies.define("mail", Retry(2))
+    policies.load({"stock": {"timeout": 1}, "paymnets": {"timeout": 2}}, environ={})
+    policies.get("stock")
+    assert policies.describe().splitlines() == [
+        "mail",
+        f"  1. retry: {Retry(2)!r}",
+        "paymnets: configured, but neither defined in code nor asked for",
+        "  1. timeout: Timeout(2)",
+        "stock",
+        "  1. timeout: Timeout(1)",
+    ]
+
+
+def test_what_is_loaded_again_unchanged_is_the_same_object():
+    policies, timeout = Policies(), Timeout(2)
+    policies.define("pay", timeout)
+    for _ in range(2):
+        policies.load({"pay": {"retry": 2}}, environ={})
+        assert policies.get("pay").strategies[-1] is timeout

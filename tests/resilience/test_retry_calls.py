@@ -304,3 +304,42 @@ def test_a_retry_after_is_read_wherever_it_stands():
     assert retry_after(Answer(503)) is None
     assert retry_after(StatusError(503, after=4)) == 4
     assert retry_after(KeyError()) is None
+
+
+async def test_a_circuit_that_was_open_before_ends_no_retrying():
+    breaker = CircuitBreaker(consecutive=1)
+    bench = Bench(ConnectionResetError(), inner=[breaker])
+    with pytest.raises(RetriesSpentError):
+        await bench.call()
+    assert [type(one) for one in bench.told] == [CallRetried, RetriesSpent]
+    assert (bench.told[-1].attempts, bench.told[-1].reason) == (2, "the circuit is open")
+    bench.told.clear()
+    with pytest.raises(CircuitOpenError):
+        await bench.call()
+    assert bench.told == []
+
+
+async def test_of_two_attempts_it_is_told_that_they_are_spent_and_of_one_it_is_not():
+    bench = Bench(ConnectionError(), ConnectionError(), attempts=2)
+    with pytest.raises(RetriesSpentError):
+        await bench.call()
+    assert bench.told[-1] == RetriesSpent(
+        policy="pay", call="run", attempts=2, reason="no attempt is left", error="ConnectionError"
+    )
+    bench = Bench(ConnectionError(), attempts=1)
+    with pytest.raises(ConnectionError):
+        await bench.call()
+    assert bench.told == []
+
+
+async def test_nobody_waits_up_to_the_deadline_itself():
+    bench = Bench(*[ConnectionError()] * 9, attempts=9)
+    with deadline(15, clock=bench.clock), pytest.raises(RetriesSpentError, match="deadline"):
+        await bench.call()
+    assert bench.waits == [1, 2, 4]
+
+
+async def test_the_first_decorrelated_delay_goes_by_the_least():
+    bench = Bench(ConnectionError(), delay=0.1, jitter="decorrelated")
+    await bench.both()
+    assert bench.waits == [pytest.approx(0.2)]

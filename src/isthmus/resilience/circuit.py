@@ -6,6 +6,7 @@ tells a phase that is over, and so says nothing of the present.
 
 from typing import Literal
 
+from isthmus.resilience.options import INFINITE
 from isthmus.resilience.rules import Rules
 from isthmus.resilience.tally import Tally
 
@@ -17,14 +18,20 @@ State = Literal["closed", "open", "half-open", "isolated"]
 class Phase:
     """A stretch of time in one state, and the calls admitted in it."""
 
-    __slots__ = ("in_flight", "plain", "run", "slow", "state", "tally", "until", "went_well")
+    __slots__ = (
+        "in_flight", "plain", "run", "slow", "span", "state", "tally", "until", "went_well",
+    )  # fmt: skip
 
-    def __init__(self, state: State, rules: Rules, *, until: float = 0.0) -> None:
+    def __init__(
+        self, state: State, rules: Rules, *, until: float = 0.0, span: float = INFINITE
+    ) -> None:
         self.state: State = state
         self.plain = state == "closed" and rules.slow is None and not rules.judged
         """Whether a call passes unasked, and a result is only counted."""
         self.until = until
         """When an open circuit lets a probe through."""
+        self.span = span
+        """How long it is open at the most, whatever the clock does."""
         self.in_flight = 0
         """Probes that run, of a half-open circuit."""
         self.went_well = 0
@@ -50,7 +57,7 @@ class Circuit:
     def admit(self, now: float) -> Phase | None:
         """Return the phase to tell the outcome of a call begun now; None if it may not begin."""
         phase = self.phase
-        if phase.state == "open" and now >= phase.until:
+        if phase.state == "open" and now >= self._until(now):
             phase = self._become("half-open")
         if phase.state == "closed":
             return phase
@@ -65,7 +72,7 @@ class Circuit:
             return 0.0
         match self.phase.state:
             case "open":
-                return max(0.0, self.phase.until - now)
+                return max(0.0, self._until(now) - now)
             case "half-open" if self.phase.in_flight >= self.rules.probes:
                 return None
             case "isolated":
@@ -102,7 +109,7 @@ class Circuit:
 
     def open_until(self, until: float) -> None:
         """Open, as others found out; isolated, if that is for ever."""
-        if until == float("inf"):
+        if until == INFINITE:
             self.isolate()
         else:
             self._become("open", until=until)
@@ -154,7 +161,14 @@ class Circuit:
         if phase is not self.phase:
             return
         self._opened += 1
-        self._become("open", until=now + self._span())
+        span = self._span()
+        self._become("open", until=now + span, span=span)
+
+    def _until(self, now: float) -> float:
+        """Return until when it is open; not for longer, because the clock was set back."""
+        phase = self.phase
+        phase.until = min(phase.until, now + phase.span)
+        return phase.until
 
     def _span(self) -> float:
         """Return how long it is open for this time."""
@@ -164,6 +178,6 @@ class Circuit:
         except OverflowError:
             return rules.open_cap
 
-    def _become(self, state: State, *, until: float = 0.0) -> Phase:
-        self.phase = Phase(state, self.rules, until=until)
+    def _become(self, state: State, *, until: float = 0.0, span: float = INFINITE) -> Phase:
+        self.phase = Phase(state, self.rules, until=until, span=span)
         return self.phase

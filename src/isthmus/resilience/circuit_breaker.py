@@ -16,7 +16,7 @@ from isthmus.resilience.facts import CallRejected, CircuitChanged, signals, tell
 from isthmus.resilience.inline import Inline
 from isthmus.resilience.options import Errors, ErrorTest, error_test, span_of
 from isthmus.resilience.outcome import trail
-from isthmus.resilience.rules import DEFAULTS, Rules, checked
+from isthmus.resilience.rules import Rules, checked, defaults_of
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 
 if TYPE_CHECKING:
@@ -141,8 +141,9 @@ class CircuitBreaker:
         )
 
     def __repr__(self) -> str:
-        rules = self._circuit.rules._asdict()
-        said = [f"{k}={rules[k]!r}" for k, usual in DEFAULTS.items() if rules[k] != usual]
+        rules = self._circuit.rules
+        has, usual = rules._asdict(), defaults_of(rules)
+        said = [f"{option}={has[option]!r}" for option in usual if has[option] != usual[option]]
         named = [f"name={self.name!r}"] if self.name else []
         return f"CircuitBreaker({', '.join(said + named)})"
 

@@ -5,7 +5,8 @@ IsthmusError
 │   ├── CircuitOpenError     the dependency is failing; come back later
 │   ├── BulkheadFullError    too many calls of it run already
 │   ├── DeadlinePassedError  the caller's time was over before the call began
-│   └── RateLimitedError     (in rate_limit) more often than allowed
+│   ├── RateLimitedError     (in rate_limit) more often than allowed
+│   └── FeatureOffError      (in feature) switched off, until it is switched on     not retryable
 ├── TimedOutError            (on the ground) it ran, perhaps                    retryable
 └── RetriesSpentError        it ran, perhaps, and more than once                retryable
 """

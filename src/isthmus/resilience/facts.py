@@ -71,7 +71,9 @@ class RetriesSpent(PolicySignal, frozen=True, kw_only=True):
     call: str
     attempts: int
     reason: str
-    """What ended it: attempts, time, deadline, budget, circuit or not idempotent."""
+    """What ended it, as a clause: "no attempt is left", "it asked for 30 s", "its time is over",
+    "the deadline is too near", "the retry budget is spent", "the circuit is open" or "it is not
+    declared idempotent"."""
     error: str
 
 

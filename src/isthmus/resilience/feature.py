@@ -86,8 +86,9 @@ class Feature:
         recommendations.off("the model is being replaced")
 
     Off, what it guards is not called: its fallback is given, and noted as degraded by the
-    feature's name; without one, FeatureOffError is raised. With a `breaker`, which guards the
-    calls as well, it is off while that one lets nothing through. Safe from any thread.
+    feature's name; without one, FeatureOffError is raised. With a `breaker` it is off while that
+    one lets nothing through; the feature only looks: what counts the calls is the breaker in their
+    own policy. Safe from any thread.
     """
 
     kind = "feature"

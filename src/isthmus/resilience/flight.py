@@ -2,12 +2,13 @@
 
 import asyncio
 import contextvars
+import itertools
 import threading
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, NamedTuple
 
 from isthmus.deadline import in_force
-from isthmus.errors import TimedOutError
+from isthmus.errors import ConfigError, TimedOutError
 from isthmus.resilience.degraded import leave_scopes
 from isthmus.resilience.errors import DeadlinePassedError
 from isthmus.resilience.outcome import trail
@@ -29,12 +30,19 @@ class Answer(NamedTuple):
     """Whether it was there before, and is given in place of an error."""
 
 
+_numbers = itertools.count()
+_within = contextvars.ContextVar[tuple[int, ...]]("isthmus-flights", default=())
+"""The numbers of the flights that what runs here is part of. Who waits for one of these waits
+for itself."""
+
+
 class Flight:
     """A call that is being made, and for how many."""
 
-    __slots__ = ("behind", "task", "until", "void", "waiting")
+    __slots__ = ("behind", "number", "task", "until", "void", "waiting")
 
     def __init__(self, *, behind: bool = False) -> None:
+        self.number = next(_numbers)
         self.behind = behind
         """Whether it goes on though nobody waits for it."""
         self.until = INFINITE if behind else _deadline()
@@ -61,12 +69,17 @@ class Flights:
 
         It is cancelled, and has ended, when the last who waits is cancelled. Who joined a call
         that was cut short by the deadline of who began it, makes its own if it has more time.
+
+        Raises:
+            ConfigError: It is made for this very call, which would wait for itself.
         """
         while True:
             flight = self._all.get(slot)
             begins = flight is None or flight.task.done()
             if flight is None or begins:
                 flight = self._begin(slot, fly, Flight(), contextvars.copy_context())
+            else:
+                _refuse_within(slot, flight)
             await self._wait(slot, flight)
             if begins:
                 return flight.task.result()
@@ -97,6 +110,7 @@ class Flights:
                 self._drop(slot, flight)
 
     def _begin(self, slot: Slot, fly: Fly, flight: Flight, context: contextvars.Context) -> Flight:
+        context.run(_enter, flight)
         flight.task = asyncio.get_running_loop().create_task(fly(flight), context=context)
         self._all[slot] = flight
         flight.task.add_done_callback(lambda _: self._ended(slot, flight))
@@ -144,7 +158,22 @@ def _spare_call() -> None:
         told.spared()
 
 
+def _enter(flight: "Flight | SyncFlight") -> contextvars.Token[tuple[int, ...]]:
+    return _within.set((*_within.get(), flight.number))
+
+
+def _refuse_within(slot: Slot, flight: "Flight | SyncFlight") -> None:
+    """Raises ConfigError if what runs here is part of `flight`."""
+    if flight.number in _within.get():
+        raise ConfigError(
+            f"Cache: what gets the answer to {slot[-1]!r} asks the cache for it again, and would "
+            "wait for itself for ever; there, ask for another key, or call the function that is "
+            "guarded itself (its `__wrapped__`)"
+        )
+
+
 def _leave_caller() -> None:
+    _within.set(())
     in_force.set(None)
     trail.set(None)
     leave_scopes()
@@ -153,9 +182,10 @@ def _leave_caller() -> None:
 class SyncFlight:
     """A call that a thread is making, for itself and for others that wait."""
 
-    __slots__ = ("answer", "behind", "done", "error", "void")
+    __slots__ = ("answer", "behind", "done", "error", "number", "void")
 
     def __init__(self) -> None:
+        self.number = next(_numbers)
         self.done = threading.Event()
         self.answer: Answer | None = None
         self.error: Exception | None = None
@@ -173,7 +203,11 @@ class SyncFlights:
         return slot in self._all
 
     def join(self, slot: Slot, fly: Callable[[SyncFlight], Answer]) -> Answer:
-        """Return what the call comes back with that another thread is making, or else `fly`."""
+        """Return what the call comes back with that another thread is making, or else `fly`.
+
+        Raises:
+            ConfigError: This thread is making it, and would wait for itself.
+        """
         while True:
             with self._lock:
                 flight = self._all.get(slot)
@@ -183,6 +217,7 @@ class SyncFlights:
             if mine is not None:
                 return self._make(slot, mine, fly)
             if flight is not None:
+                _refuse_within(slot, flight)
                 flight.done.wait()
                 if flight.error is not None:
                     _spare_call()
@@ -198,6 +233,7 @@ class SyncFlights:
                 self._all.pop(slot).void = True
 
     def _make(self, slot: Slot, flight: SyncFlight, fly: Callable[[SyncFlight], Answer]) -> Answer:
+        entered = _enter(flight)
         try:
             flight.answer = fly(flight)
             return flight.answer
@@ -205,6 +241,7 @@ class SyncFlights:
             flight.error = error
             raise
         finally:
+            _within.reset(entered)
             with self._lock:
                 if self._all.get(slot) is flight:
                     del self._all[slot]

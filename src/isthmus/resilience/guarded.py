@@ -20,10 +20,7 @@ Bind = Callable[..., Callable[..., Any]]
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Return whether a call of `fn` is to be awaited."""
-    if inspect.iscoroutinefunction(fn):
-        return True
-    is_object = not inspect.isroutine(fn) and not inspect.isclass(fn)
-    return is_object and inspect.iscoroutinefunction(type(fn).__call__)
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
 
 
 OPENING = "isthmus_opening"

@@ -3,21 +3,22 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from isthmus.clock import Span
 from isthmus.errors import ConfigError
+from isthmus.resilience.degraded import degrading, leave_scopes, note_degraded
 from isthmus.resilience.facts import PolicySignal, tell
 from isthmus.resilience.options import refuse_unless, refuse_unless_whole, span_of
-from isthmus.resilience.outcome import trail
+from isthmus.resilience.outcome import Trail, trail
 from isthmus.resilience.retry import KEY
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 from isthmus.resilience.tasks import end
 
 __all__ = ["CallHedged", "Hedge", "HedgeWon", "Latencies"]
 
-Call = asyncio.Future[Any]
+Args = tuple[Any, ...]
 
 
 class CallHedged(PolicySignal, frozen=True, kw_only=True):
@@ -148,7 +149,6 @@ class Hedge:
     def around(self, call: AsyncCall, at: Site) -> AsyncCall:
         always = at.idempotent
         name, now, wait = name_of(call), at.clock.now, at.clock.wait
-        begin = asyncio.ensure_future
 
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             if not always and not kwargs.get(KEY):
@@ -157,8 +157,7 @@ class Hedge:
             if budget is not None and budget not in at.counted:
                 budget.called(now())
             stirred, left, began = asyncio.Event(), self.most, now()
-            calls = [begin(call(*args, **kwargs))]
-            calls[0].add_done_callback(lambda _: stirred.set())
+            calls = [Racer(call, args, kwargs, stirred)]
             try:
                 while (first := _decided(calls)) is None:
                     stirred.clear()
@@ -173,14 +172,15 @@ class Hedge:
                         tell(at.signals, CallHedged, policy=at.policy, call=name, delay=delay)
                         if told := trail.get():
                             told.hedged()
-                        calls.append(begin(call(*args, **kwargs)))
-                        calls[-1].add_done_callback(lambda _: stirred.set())
+                        calls.append(Racer(call, args, kwargs, stirred))
                 if first is not calls[0]:
                     tell(at.signals, HedgeWon, policy=at.policy, call=name)
-                return first.result()
+                return first.taken()
             finally:
-                self._learn(calls[0], now() - began)
-                await end(calls)
+                if told := trail.get():
+                    told.raced(one.told for one in calls)
+                self._learn(calls[0].task, now() - began)
+                await end([one.task for one in calls])
 
         return guarded
 
@@ -190,7 +190,7 @@ class Hedge:
             "which nothing can cancel; make it async, or leave out Hedge"
         )
 
-    def _learn(self, call: Call, took: float) -> None:
+    def _learn(self, call: asyncio.Future[Any], took: float) -> None:
         """Remember how long the first call took; if it still runs, it took at least so long:
         to drop it would make the slow ones look rare, and hedge ever more."""
         failed = call.done() and (call.cancelled() or call.exception() is not None)
@@ -198,10 +198,45 @@ class Hedge:
             self._latencies.add(took)
 
 
-def _decided(calls: Sequence[Call]) -> Call | None:
+class Racer:
+    """One of the calls, in a task of its own. What it notes of its answer, that parts are degraded
+    or who decided it, is told if the answer is taken."""
+
+    __slots__ = ("_parts", "task", "told")
+
+    def __init__(
+        self, call: AsyncCall, args: Args, kwargs: Mapping[str, Any], stirred: asyncio.Event
+    ) -> None:
+        self._parts: dict[str, str] = {}
+        self.told = Trail()
+        self.task = asyncio.ensure_future(self._run(call, args, kwargs))
+        self.task.add_done_callback(lambda _: stirred.set())
+
+    async def _run(self, call: AsyncCall, args: Args, kwargs: Mapping[str, Any]) -> Any:
+        if trail.get():
+            trail.set(self.told)
+        leave_scopes()
+        with degrading() as self._parts:
+            return await call(*args, **kwargs)
+
+    @property
+    def succeeded(self) -> bool:
+        task = self.task
+        return task.done() and not task.cancelled() and task.exception() is None
+
+    def taken(self) -> Any:
+        """Return, or raise, what came of it, and tell what it noted."""
+        for part, reason in self._parts.items():
+            note_degraded(part, reason)
+        if self.told.ended_by and (told := trail.get()):
+            told.ended(self.told.ended_by)
+        return self.task.result()
+
+
+def _decided(calls: Sequence[Racer]) -> Racer | None:
     """Return the call that came back well; if all failed the first; None as long as that is
     open."""
     for call in calls:
-        if call.done() and not call.cancelled() and call.exception() is None:
+        if call.succeeded:
             return call
-    return calls[0] if all(call.done() for call in calls) else None
+    return calls[0] if all(call.task.done() for call in calls) else None

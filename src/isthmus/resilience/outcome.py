@@ -3,7 +3,7 @@
 `policy.outcome(...)` puts a Trail in force; strategies write on it, on their unhappy ways only.
 """
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar, cast
@@ -48,6 +48,13 @@ class Trail:
     def ended(self, kind: str) -> None:
         """The strategy of this `kind` decided what the caller gets. The outermost has the word."""
         self.ended_by = kind
+
+    def raced(self, beside: "Iterable[Trail]") -> None:
+        """Calls were made beside each other, each with a trail of its own: add up their attempts.
+        What else is told in them is that of the one which is taken."""
+        for one in beside:
+            self.attempts += one.attempts - 1
+            self.waits += one.waits
 
     def degrade(self, part: str) -> None:
         """`part` of the answer is missing, stale or a stand-in."""

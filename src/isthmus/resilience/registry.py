@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, Unpack, cast
 
 from isthmus.errors import ConfigError, NotFoundError
+from isthmus.resilience.facts import log
 from isthmus.resilience.makers import MAKERS, Budgets, key_of, options_of
 from isthmus.resilience.named_policy import NamedPolicy
 from isthmus.resilience.policy import Policy, PolicyWords
@@ -15,6 +16,10 @@ __all__ = ["PREFIX", "Policies", "policies"]
 
 PREFIX = "ISTHMUS_RESILIENCE__"
 """How the environment's names begin: ISTHMUS_RESILIENCE__PAYMENTS__RETRY__ATTEMPTS=4."""
+
+UNUSED = ": configured, but neither defined in code nor asked for"
+ALMOST = 0.85
+"""How alike two names are of which one may be the other, mistyped; 1 is equal."""
 
 Call = Callable[..., Any]
 
@@ -57,6 +62,7 @@ class Policies:
     def __init__(self) -> None:
         self._policies: dict[str, NamedPolicy] = {}
         self._defined: dict[str, tuple[Defined, ...]] = {}
+        self._asked_for = set[str]()
         self._budgets = Budgets()
 
     def define(self, name: str, /, *strategies: Strategy, **words: Unpack[PolicyWords]) -> Policy:
@@ -84,6 +90,7 @@ class Policies:
                 f"no policy {name!r}; there are: {known}. Define it, or load its configuration "
                 "before it is asked for"
             )
+        self._asked_for.add(name)
         return self._policies[name]
 
     def load(
@@ -94,7 +101,8 @@ class Policies:
     ) -> None:
         """Amend the policies by `options`: a mapping of names, or a TOML file with a table
         [resilience]; and over them by the environment. What an earlier load said and this one
-        does not, is as it was defined.
+        does not, is as it was defined. A name that code does not define is a policy too, for
+        who asks for it; one that is almost that of another is warned of.
 
         Raises:
             ConfigError: Something in it cannot be read or used; nothing has changed.
@@ -111,10 +119,27 @@ class Policies:
         self._policies.update(policies)
         for name, strategies in wanted.items():
             policies[name].become(strategies)
+        self._tell_mistyped(said)
 
     def describe(self) -> str:
-        """Return what all of them do, by name, with their state."""
-        return "\n".join(policy.describe() for _, policy in sorted(self._policies.items()))
+        """Return what all of them do, by name, with their state. Of one that configuration alone
+        knows, and nobody has asked for, that is said: its name may be mistyped."""
+        return "\n".join(map(self._described, sorted(self._policies)))
+
+    def _described(self, name: str) -> str:
+        known, *lines = self._policies[name].describe().splitlines()
+        return "\n".join([known + UNUSED * self._is_unused(name), *lines])
+
+    def _is_unused(self, name: str) -> bool:
+        return name not in self._defined and name not in self._asked_for
+
+    def _tell_mistyped(self, said: Mapping[str, object]) -> None:
+        """Warn of names that are new, and almost those of policies that code defined."""
+        import difflib
+
+        for name in filter(self._is_unused, said):
+            for meant in difflib.get_close_matches(name, self._defined, 1, ALMOST):
+                log.warning("resilience.%s: no code defines this policy; is %r meant?", name, meant)
 
     def _amended(self, name: str, table: Mapping[str, Any]) -> tuple[Strategy, ...]:
         """Return what code defined, amended by what configuration says."""

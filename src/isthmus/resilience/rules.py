@@ -6,7 +6,7 @@ from isthmus.errors import ConfigError
 from isthmus.resilience.options import INFINITE, is_whole
 from isthmus.resilience.tally import CountTally, Tally, TimeTally
 
-__all__ = ["DEFAULTS", "Rules", "checked"]
+__all__ = ["Rules", "checked", "defaults_of"]
 
 
 class Rules(NamedTuple):
@@ -34,9 +34,14 @@ class Rules(NamedTuple):
 
 DEFAULTS: dict[str, object] = {
     "failure_rate": 0.5, "window": 10.0, "calls": None, "minimum": 10, "consecutive": None,
-    "slow": None, "slow_rate": 1.0, "open_for": 5.0, "growth": 1.0, "probes": 1, "successes": 1,
-    "metrics_only": False,
+    "slow": None, "slow_rate": 1.0, "open_for": 5.0, "growth": 1.0, "open_cap": 300.0, "probes": 1,
+    "successes": 1, "metrics_only": False,
 }  # fmt: skip
+
+
+def defaults_of(rules: Rules) -> dict[str, object]:
+    """Return what goes without saying of `rules`; the cap is no less than `open_for`."""
+    return DEFAULTS | {"open_cap": max(300.0, rules.open_for)}
 
 
 def checked(rules: Rules) -> Rules:

@@ -24,7 +24,11 @@ class Tally(Protocol):
 
 class TimeTally:
     """Counts over the last `window` seconds, to a tenth of it: never older, perhaps a tenth
-    younger. Adding costs the same whatever was added before."""
+    younger. Adding costs the same whatever was added before.
+
+    A clock that is set back by more than the window begins it anew; by less, or as far as
+    threads' readings of it overtake each other, it stands still until it has caught up.
+    """
 
     __slots__ = ("_bad", "_number", "_past", "_slice", "goods", "turn_at")
 
@@ -43,15 +47,22 @@ class TimeTally:
         self.goods += 1
 
     def bad(self, now: float) -> None:
-        if now >= self.turn_at:
-            self._turn(now)
+        self._look(now)
         self._bad += 1
 
     def counts(self, now: float) -> tuple[int, int]:
-        if now >= self.turn_at:
-            self._turn(now)
+        self._look(now)
         bad = self._bad + sum(bad for _, _, bad in self._past)
         return bad, bad + self.goods + sum(good for _, good, _ in self._past)
+
+    def _look(self, now: float) -> None:
+        """Count from now on in the slice that `now` is in."""
+        if now >= self.turn_at:
+            self._turn(now)
+        elif now < self.turn_at - (SLICES + 1) * self._slice:
+            self._past.clear()
+            self.goods = self._bad = 0
+            self._turn(now)
 
     def _turn(self, now: float) -> None:
         """Begin the slice that `now` is in; drop those that are a window away."""

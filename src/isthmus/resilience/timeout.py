@@ -49,7 +49,7 @@ class Timeout:
     caller of `for_` names them. Default: none."""
     precise: bool
     """Whether a timer of its own cuts off each call at its time, instead of up to 0.02 s
-    later, at four times the cost. Default False."""
+    later, at about seven times the cost. Default False."""
 
     def __init__(
         self,
