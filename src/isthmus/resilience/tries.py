@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 from isthmus.deadline import remaining
 from isthmus.resilience.budget import RetryBudget
 from isthmus.resilience.classify import never_ran, retry_after
-from isthmus.resilience.errors import CircuitOpenError, RetriesSpentError
+from isthmus.resilience.errors import CircuitOpenError, NotCalledError, RetriesSpentError
 from isthmus.resilience.facts import CallRetried, RetriesSpent, tell
 from isthmus.resilience.options import INFINITE, ErrorTest
 from isthmus.resilience.outcome import trail
@@ -56,10 +56,13 @@ class Tries:
         self._retry, self._call, self._at, self._began = retry, call, at, began
         self._idempotent = at.idempotent or keyed
         self._attempt, self._last, self._ran, self._reason = 1, 0.0, False, ""
+        self._made, self._failed = 0, Failure(None, None)  # calls, and how the last one failed
 
     def wait_after(self, failure: Failure) -> float | None:
         """Return the seconds to wait before the next attempt; None if this was the last."""
         self._ran = self._ran or failure.ran
+        if not isinstance(failure.error, NotCalledError):
+            self._made, self._failed = self._made + 1, failure
         self._reason = self._hindrance(failure)
         if self._reason:
             return None
@@ -127,16 +130,18 @@ class Tries:
             told.ended("retry")
         at = self._at
         tell(
-            at.signals, RetriesSpent, policy=at.policy, call=self._call, attempts=self._attempt,
-            reason=self._reason, error=_named(failure),
+            at.signals, RetriesSpent, policy=at.policy, call=self._call, attempts=self._made,
+            reason=self._reason, error=_named(self._failed if self._made else failure),
         )  # fmt: skip
 
     def _spent(self, error: Exception) -> RetriesSpentError:
+        last = self._failed.error or error  # that of a call, rather than of one that was refused
+        times = "once" if self._made == 1 else f"{self._made} times"
         return RetriesSpentError(
-            f"{self._at.policy or self._call}: {self._call} failed {self._attempt} times and is "
-            f"given up, as {self._reason}; the last error was {type(error).__name__}: {error}",
+            f"{self._at.policy or self._call}: {self._call} failed {times} and is "
+            f"given up, as {self._reason}; the last error was {type(last).__name__}: {last}",
             policy=self._at.policy,
-            attempts=self._attempt,
+            attempts=self._made,
             retry_after=retry_after(error),
         )
 
