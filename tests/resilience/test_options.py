@@ -18,6 +18,7 @@ from isthmus.resilience import (
     CircuitBreaker,
     CircuitOpenError,
     DeadlinePassedError,
+    Fallback,
     Feature,
     FeatureOffError,
     Hedge,
@@ -184,3 +185,34 @@ def test_what_is_shown_can_be_written(shown: str):
         again = type(made)(**made.options())
         assert repr(again) == shown
         assert repr(again.options()) == repr(made.options())
+
+
+def written(strategy: Any, *options: Any, **named: Any) -> Callable[[], Any]:
+    """What makes a strategy with options that a type checker would refuse."""
+    return lambda: strategy(*options, **named)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (written(CircuitBreaker, "0.5"), r"CircuitBreaker\(failure_rate='0.5'\): expected"),
+        (written(CircuitBreaker, growth="2"), r"CircuitBreaker\(growth='2'\): expected"),
+        (written(RetryBudget, "a"), r"RetryBudget\(rate='a'\): expected"),
+        (written(Timeout, 2, total="yes"), r"Timeout\(total='yes'\): expected True or False"),
+        (written(Timeout, 2, precise=1), r"Timeout\(precise=1\): expected True or False"),
+        (written(Timeout, 2, of=["a"]), r"Timeout\(of=\['a'\]\): expected a mapping"),
+        (written(Bulkhead, 3, adaptive="yes"), r"Bulkhead\(adaptive='yes'\): expected True"),
+        (written(Cache, 60, key="sku"), r"Cache\(key='sku'\): expected a function"),
+        (
+            written(RateLimit, 5, key="customer"),
+            r"RateLimit\(key='customer'\): expected a function",
+        ),
+        (written(RateLimit, "5"), r"RateLimit\(rate='5'\): expected a number"),
+        (written(Feature, "x", default="off"), r"Feature\(default='off'\): expected True or False"),
+        (written(Feature, "x", breaker=3), r"Feature\(breaker=3\): expected a CircuitBreaker"),
+        (written(Fallback, LastKnownGood), r"expected one, as LastKnownGood\(\)"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_where_it_is_written(make: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        make()

@@ -3,7 +3,7 @@
 import threading
 
 from isthmus.clock import Span
-from isthmus.resilience.options import refuse_unless, refuse_unless_whole, span_of
+from isthmus.resilience.options import is_number, refuse_unless, refuse_unless_whole, span_of
 from isthmus.resilience.tally import TimeTally
 
 __all__ = ["RetryBudget"]
@@ -31,7 +31,7 @@ class RetryBudget:
         Raises:
             ConfigError: One of them is out of its range.
         """
-        refuse_unless(0 <= rate <= 1, "RetryBudget", "rate", rate, "0 to 1")
+        refuse_unless(is_number(rate) and 0 <= rate <= 1, "RetryBudget", "rate", rate, "0 to 1")
         refuse_unless_whole("RetryBudget", "minimum", minimum, 0)
         self.rate, self.minimum = rate, minimum
         self.window = span_of("RetryBudget", "window", window, above_0=True)

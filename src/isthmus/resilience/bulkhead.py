@@ -11,7 +11,7 @@ from isthmus.deadline import remaining
 from isthmus.resilience.errors import BulkheadFullError
 from isthmus.resilience.facts import CallRejected, LimitChanged, tell
 from isthmus.resilience.inline import Inline
-from isthmus.resilience.options import INFINITE, refuse_unless_whole, span_of
+from isthmus.resilience.options import INFINITE, refuse_unless, refuse_unless_whole, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.permits import Permits, Waiter
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
@@ -58,6 +58,8 @@ class Bulkhead:
         refuse_unless_whole("Bulkhead", "concurrency", concurrency, 1)
         refuse_unless_whole("Bulkhead", "queue", queue, 0)
         self.wait = None if wait is None else span_of("Bulkhead", "wait", wait, above_0=True)
+        limits = isinstance(adaptive, bool) or hasattr(adaptive, "begin")
+        refuse_unless(limits, "Bulkhead", "adaptive", adaptive, "True, False or an AdaptiveLimit")
         self.adaptive = _adaptive() if adaptive is True else adaptive or None
         if self.adaptive:
             self.adaptive.begin(concurrency)

@@ -10,7 +10,14 @@ from isthmus.clock import Span
 from isthmus.resilience.degraded import degrading, note_degraded
 from isthmus.resilience.facts import PolicySignal, tell
 from isthmus.resilience.flight import Answer, Flight, Flights, Slot, SyncFlight, SyncFlights
-from isthmus.resilience.options import INFINITE, Errors, error_test, refuse_unless_whole, span_of
+from isthmus.resilience.options import (
+    INFINITE,
+    Errors,
+    error_test,
+    refuse_unless_function,
+    refuse_unless_whole,
+    span_of,
+)
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.recent import Key, Recent, function_key, key_of
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
@@ -102,6 +109,7 @@ class Cache:
             ConfigError: One of them is out of its range.
         """
         refuse_unless_whole("Cache", "most", most, 1)
+        refuse_unless_function("Cache", "key", key)
         self.ttl, self.stale = span_of("Cache", "ttl", ttl), span_of("Cache", "stale", stale)
         self.stale_if_error = span_of("Cache", "stale_if_error", stale_if_error)
         self._negative = None if negative is None else span_of("Cache", "negative", negative)

@@ -109,6 +109,8 @@ class Fallback:
         Raises:
             ConfigError: One of them is not what was expected.
         """
+        if instead is LastKnownGood:
+            raise ConfigError("Fallback(LastKnownGood): expected one, as LastKnownGood()")
         self.instead, self.name, self.arguments = instead, name, arguments
         self._on, self._covers = on, error_test("Fallback", "on", on)
         if arguments and (not callable(instead) or isinstance(instead, LastKnownGood)):

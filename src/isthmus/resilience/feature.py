@@ -10,7 +10,7 @@ from isthmus.resilience import facts
 from isthmus.resilience.errors import CircuitOpenError, NotCalledError
 from isthmus.resilience.facts import CallRejected, PolicySignal, tell
 from isthmus.resilience.fallback import Fallback
-from isthmus.resilience.options import refuse_unless, span_of
+from isthmus.resilience.options import refuse_unless, refuse_unless_flag, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.policy import Policy
 from isthmus.resilience.shared import Reach, SharedState, Unreached, outside, update
@@ -123,6 +123,9 @@ class Feature:
             ConfigError: One of them is out of its range.
         """
         refuse_unless(bool(name), "Feature", "name", name, "a name")
+        refuse_unless_flag("Feature", "default", default)
+        watched = breaker is None or hasattr(breaker, "state")
+        refuse_unless(watched, "Feature", "breaker", breaker, "a CircuitBreaker, or None")
         self.name, self.breaker, self.default = name, breaker, default
         self._every = span_of("Feature", "refresh", refresh)
         self._said = Word(0, default)

@@ -12,8 +12,11 @@ __all__ = [
     "ErrorTest",
     "Errors",
     "error_test",
+    "is_number",
     "is_whole",
     "refuse_unless",
+    "refuse_unless_flag",
+    "refuse_unless_function",
     "refuse_unless_whole",
     "span_of",
 ]
@@ -25,6 +28,22 @@ def refuse_unless(ok: bool, strategy: str, option: str, value: object, wanted: s
     """Raises ConfigError, which names the option, its value and what was expected."""
     if not ok:
         raise ConfigError(f"{strategy}({option}={value!r}): expected {wanted}")
+
+
+def is_number(value: object) -> bool:
+    """Return whether it is a number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def refuse_unless_flag(strategy: str, option: str, value: object) -> None:
+    """Raises ConfigError if it is neither True nor False."""
+    refuse_unless(isinstance(value, bool), strategy, option, value, "True or False")
+
+
+def refuse_unless_function(strategy: str, option: str, value: object) -> None:
+    """Raises ConfigError if it can't be called, unless it is None."""
+    ok = value is None or callable(value)
+    refuse_unless(ok, strategy, option, value, "a function, or None")
 
 
 def is_whole(value: object, least: int) -> bool:

@@ -13,8 +13,10 @@ from isthmus.resilience.facts import CallRejected, tell
 from isthmus.resilience.meter import SET_BACK, Meter, SlidingWindow, TokenBucket
 from isthmus.resilience.options import (
     INFINITE,
+    is_number,
     is_whole,
     refuse_unless,
+    refuse_unless_function,
     refuse_unless_whole,
     span_of,
 )
@@ -92,6 +94,8 @@ class RateLimit:
         Raises:
             ConfigError: One of them is out of its range.
         """
+        _refuse_unless(is_number(rate), "rate", rate, "a number")
+        refuse_unless_function("RateLimit", "key", key)
         calls, span = float(rate), span_of("RateLimit", "per", per, above_0=True)
         _refuse_unless(0 < calls < INFINITE, "rate", rate, "more than 0")
         _refuse_unless(algorithm in get_args(Algorithm), "algorithm", algorithm, _ALGORITHMS)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from isthmus.errors import ConfigError
-from isthmus.resilience.options import INFINITE, is_whole
+from isthmus.resilience.options import INFINITE, is_number, is_whole
 from isthmus.resilience.tally import CountTally, Tally, TimeTally
 
 __all__ = ["Rules", "checked", "defaults_of"]
@@ -61,7 +61,7 @@ def checked(rules: Rules) -> Rules:
         ),
         ("slow", rules.slow is None or rules.slow > 0, "more than 0 seconds, or None"),
         ("slow_rate", _share(rules.slow_rate), "above 0, to 1"),
-        ("growth", 1 <= rules.growth < INFINITE, "1 or more"),
+        ("growth", is_number(rules.growth) and 1 <= rules.growth < INFINITE, "1 or more"),
         ("probes", is_whole(rules.probes, 1), "1 or more"),
         ("successes", is_whole(rules.successes, 1), "1 or more"),
     ):
@@ -81,4 +81,4 @@ def checked(rules: Rules) -> Rules:
 
 
 def _share(value: float | None) -> bool:
-    return value is None or 0 < value <= 1
+    return value is None or (is_number(value) and 0 < value <= 1)

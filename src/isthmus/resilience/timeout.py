@@ -12,7 +12,7 @@ from isthmus.errors import TimedOutError
 from isthmus.resilience.errors import DeadlinePassedError
 from isthmus.resilience.facts import CallRejected, CallTimedOut, tell
 from isthmus.resilience.inline import Inline
-from isthmus.resilience.options import span_of
+from isthmus.resilience.options import refuse_unless, refuse_unless_flag, span_of
 from isthmus.resilience.outcome import trail
 from isthmus.resilience.strategy import AsyncCall, Site, SyncCall, name_of
 from isthmus.resilience.wheel import GRAIN, PER_SECOND, Wheel, here, notches, wheel_of
@@ -63,6 +63,10 @@ class Timeout:
         """Raises ConfigError if one of them is out of its range."""
         self.request = _span("request", request)
         self.connect = _span("connect", connect)
+        refuse_unless_flag("Timeout", "total", total)
+        refuse_unless_flag("Timeout", "precise", precise)
+        named = of is None or hasattr(of, "items")
+        refuse_unless(named, "Timeout", "of", of, "a mapping to seconds, or None")
         self.total = total
         self.of = {name: _span(f"of={name!r}", span) for name, span in (of or {}).items()}
         self.precise = precise
