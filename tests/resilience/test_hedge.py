@@ -335,3 +335,14 @@ async def test_attempts_and_waits_of_all_calls_are_told():
     guard = Policy(Hedge(5), Retry(3, delay=2, jitter="none"), clock=clock, idempotent=True)
     outcome = await run(clock, guard.outcome(get))
     assert (outcome.value, outcome.attempts, outcome.waits) == (4, 4, (2, 4))
+
+
+async def test_calls_that_fail_teach_nothing_of_latencies():
+    clock = ManualClock()
+    hedge = Hedge(9, percentile=0.5)
+    instances = Instances(clock, *[(0.1, OSError("away"))] * 40)
+    guarded = hedge.around(instances.get, site(clock))
+    for _ in range(40):
+        with pytest.raises(OSError):
+            await run(clock, guarded())
+    assert hedge.waits == 9
