@@ -192,6 +192,22 @@ EQUIVALENT = [
         "where nothing is owed, nothing is handed out",
     ),
     Equivalent(
+        "permits.py",
+        "if self._owed < 0:",
+        "< to <=",
+        "where nothing is owed, nothing is handed out",
+    ),
+    Equivalent("meter.py", "if gone > 0:", "> to >=", "in no time, nothing is added"),
+    Equivalent(
+        "errors.py", "super().__init__(message)", "left out", "Exception keeps what it is made with"
+    ),
+    Equivalent(
+        "retry.py",
+        "for (name, value), normal in zip(list(self.options().items())[1:], usual, strict=True):",
+        "True to False",
+        "both are as long; it tells who adds an option",
+    ),
+    Equivalent(
         "shared.py",
         "self._again_at = 0.0",
         "0.0 to 1.0",

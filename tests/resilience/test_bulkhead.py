@@ -467,3 +467,12 @@ def test_an_adaptive_limit_grows_by_no_more_than_its_root():
     limit.begin(100)
     limit.usual = 1.0
     assert limit.after(0.9, running=100) == 110
+
+
+def test_what_was_usual_under_load_is_forgotten_when_that_is_over():
+    limit = AdaptiveLimit()
+    limit.begin(20)
+    limit.usual = 10.0
+    for _ in range(100):
+        limit.after(0.1, running=1)
+    assert limit.usual < 0.25

@@ -468,3 +468,18 @@ async def test_a_success_ends_a_run_of_failures():
                 done: Any = guarded()
                 await done if done is not None else None
         assert breaker.state == "closed"
+
+
+async def test_who_listens_hears_of_it_though_no_line_is_logged(caplog: pytest.LogCaptureFixture):
+    signals, heard = Signals(), list[CircuitChanged]()
+    signals.listen(CircuitChanged, heard.append)
+    caplog.set_level("CRITICAL", "isthmus.resilience")
+    breaker = CircuitBreaker(consecutive=1)
+
+    def fails() -> None:
+        raise OSError
+
+    with contextlib.suppress(OSError):
+        Policy(breaker, signals=signals).call(fails)
+    assert [(one.was, one.now) for one in heard] == [("closed", "open")]
+    assert caplog.records == []
