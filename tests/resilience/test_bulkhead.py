@@ -448,3 +448,31 @@ async def test_a_refusal_is_told():
     assert heard == [CallRejected(policy="pay", call="call", by="bulkhead", retry_after=None)]
     gate.open.set()
     await runs
+
+
+def test_an_adaptive_limit_learns_of_calls_that_block_too():
+    clock = ManualClock()
+    bulkhead = Bulkhead(20, adaptive=True)
+
+    def slow() -> None:
+        clock._now += 3
+
+    Policy(bulkhead, clock=clock)(slow)()
+    assert bulkhead.adaptive is not None
+    assert bulkhead.adaptive.usual == pytest.approx(3)
+
+
+def test_an_adaptive_limit_grows_by_no_more_than_its_root():
+    limit = AdaptiveLimit(smoothing=1)
+    limit.begin(100)
+    limit.usual = 1.0
+    assert limit.after(0.9, running=100) == 110
+
+
+def test_what_was_usual_under_load_is_forgotten_when_that_is_over():
+    limit = AdaptiveLimit()
+    limit.begin(20)
+    limit.usual = 10.0
+    for _ in range(100):
+        limit.after(0.1, running=1)
+    assert limit.usual < 0.25

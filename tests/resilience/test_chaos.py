@@ -132,3 +132,12 @@ def test_the_environment_switches_it_on_and_that_is_said(monkeypatch: pytest.Mon
 def test_an_option_out_of_range_is_refused(options: dict[str, Any]):
     with pytest.raises(ConfigError, match="expected"):
         Chaos(**options)
+
+
+async def test_of_calls_that_are_awaited_it_is_said_too(monkeypatch: pytest.MonkeyPatch):
+    signals, heard = Signals(), list[ChaosSwitched]()
+    signals.listen(ChaosSwitched, heard.append)
+    monkeypatch.setenv(VARIABLE, "1")
+    guarded = Chaos(result=0).around(async_answer, site(signals=signals))
+    assert await guarded(1) == 0
+    assert [(one.policy, one.on) for one in heard] == [("pay", True)]

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import inspect
 from typing import Any
 
@@ -446,3 +447,39 @@ def test_it_shows_how_long_it_opens_at_the_most():
     assert repr(CircuitBreaker(open_for=400)) == "CircuitBreaker(open_for=400.0)"
     shown = "CircuitBreaker(open_for=9.0, growth=2, open_cap=500.0)"
     assert repr(CircuitBreaker(open_for=9, growth=2, open_cap=500)) == shown
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_success_ends_a_run_of_failures():
+    breaker = CircuitBreaker(None, consecutive=2)
+    steps = [OSError(), None] * 3
+
+    def call_sync() -> None:
+        if error := steps.pop(0):
+            raise error
+
+    async def call() -> None:
+        call_sync()
+
+    for guarded in (Policy(breaker)(call), Policy(breaker)(call_sync)):
+        steps = [OSError(), None] * 3
+        for _ in range(6):
+            with contextlib.suppress(OSError):
+                done: Any = guarded()
+                await done if done is not None else None
+        assert breaker.state == "closed"
+
+
+async def test_who_listens_hears_of_it_though_no_line_is_logged(caplog: pytest.LogCaptureFixture):
+    signals, heard = Signals(), list[CircuitChanged]()
+    signals.listen(CircuitChanged, heard.append)
+    caplog.set_level("CRITICAL", "isthmus.resilience")
+    breaker = CircuitBreaker(consecutive=1)
+
+    def fails() -> None:
+        raise OSError
+
+    with contextlib.suppress(OSError):
+        Policy(breaker, signals=signals).call(fails)
+    assert [(one.was, one.now) for one in heard] == [("closed", "open")]
+    assert caplog.records == []

@@ -122,3 +122,12 @@ async def test_that_a_circuit_opened_elsewhere_is_told_here():
     await ours.call(ConnectionError())
     assert await theirs.call() is CircuitOpenError
     assert heard == [("closed", "open")]
+
+
+async def test_one_that_opened_here_stays_open_as_long_as_others_say_so():
+    clock, one, other = two()
+    await one.call(ConnectionError())
+    for _ in range(3):
+        await clock.advance(2)
+        assert await one.call() is CircuitOpenError
+        assert await other.call() is CircuitOpenError

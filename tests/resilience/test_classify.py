@@ -155,3 +155,14 @@ def test_headers_are_read_of_whatever_has_them_by_name() -> None:
     headers["Retry-After"] = "7"
     assert retry_after(urllib.error.HTTPError("http://shop", 503, "busy", headers, None)) == 7
     assert retry_after(type("Answer", (), {"headers": [("Retry-After", "7")]})()) is None
+
+
+PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+@pytest.mark.parametrize("status", range(400, 600))
+def test_every_status_is_judged(status: int) -> None:
+    error = ResponseError(status)
+    assert transient(error) == (status in PASSING)
+    assert blames(error) == (status >= 500 or status in PASSING)
+    assert never_ran(error) == (status in {425, 429})

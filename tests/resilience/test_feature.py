@@ -253,3 +253,14 @@ async def test_a_call_that_is_switched_off_is_told():
         policy="recommendations", call="recommended", by="feature", retry_after=None
     )
     assert heard == [told, told]
+
+
+async def test_features_of_one_state_are_switched_one_by_one():
+    state = LocalState()
+    offers, prices = (Feature(name, shared=state) for name in ("offers", "prices"))
+    await offers.off_everywhere("why")
+    for name, on in (("offers", False), ("prices", True)):
+        elsewhere = Feature(name, shared=state)
+        await elsewhere.refresh()
+        assert elsewhere.enabled is on
+    assert prices.enabled

@@ -129,3 +129,22 @@ def test_what_a_generator_returns_is_returned():
 
         assert list(outer()) == list(range(n))
         assert said == [f"{n} in all"]
+
+
+async def test_the_first_item_of_a_generator_called_through_a_policy_is_tried_again():
+    begun: list[int] = []
+
+    def flaky(n: int) -> Iterator[int]:
+        begun.append(n)
+        if len(begun) < 3:
+            raise ConnectionError
+        yield from range(n)
+
+    async def flaky_async(n: int) -> AsyncIterator[int]:
+        for number in flaky(n):
+            yield number
+
+    guard = Policy(Retry(3, delay=0), idempotent=True)
+    assert list(guard(flaky, 2)) == [0, 1]
+    begun.clear()
+    assert [one async for one in guard(flaky_async, 2)] == [0, 1]

@@ -335,3 +335,40 @@ async def test_attempts_and_waits_of_all_calls_are_told():
     guard = Policy(Hedge(5), Retry(3, delay=2, jitter="none"), clock=clock, idempotent=True)
     outcome = await run(clock, guard.outcome(get))
     assert (outcome.value, outcome.attempts, outcome.waits) == (4, 4, (2, 4))
+
+
+async def test_calls_that_fail_teach_nothing_of_latencies():
+    clock = ManualClock()
+    hedge = Hedge(9, percentile=0.5)
+    instances = Instances(clock, *[(0.1, OSError("away"))] * 40)
+    guarded = hedge.around(instances.get, site(clock))
+    for _ in range(40):
+        with pytest.raises(OSError):
+            await run(clock, guarded())
+    assert hedge.waits == 9
+
+
+async def test_who_is_cancelled_while_the_other_call_ends_is_cancelled_then():
+    clock = ManualClock()
+
+    async def get(calls: list[int] = []) -> int:  # noqa: B006
+        calls.append(1)
+        if len(calls) == 2:
+            return 2
+        try:
+            await clock.sleep(60)
+        finally:
+            await clock.sleep(5)
+        return 1
+
+    task = asyncio.ensure_future(Hedge(1).around(get, site(clock))())
+    await clock.advance(2)
+    assert not task.done()
+    task.cancel()
+    await clock.advance(5)
+    assert task.cancelled()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_what_is_not_said_is_as_documented():
+    assert Hedge().options() == {"delay": 1, "most": 1, "percentile": None, "budget": None}

@@ -187,6 +187,7 @@ def test_what_is_shown_can_be_written(shown: str):
         assert repr(again.options()) == repr(made.options())
 
 
+<<<<<<< HEAD
 def written(strategy: Any, *options: Any, **named: Any) -> Callable[[], Any]:
     """What makes a strategy with options that a type checker would refuse."""
     return lambda: strategy(*options, **named)
@@ -216,3 +217,25 @@ def written(strategy: Any, *options: Any, **named: Any) -> Callable[[], Any]:
 def test_what_cannot_be_meant_is_refused_where_it_is_written(make: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         make()
+=======
+def test_what_a_circuit_breaker_does_unless_more_is_said_is_as_documented():
+    said = CircuitBreaker().options()
+    del said["counts"]
+    assert said == {
+        "failure_rate": 0.5, "window": 10, "calls": None, "minimum": 10, "consecutive": None,
+        "slow": None, "slow_rate": 1, "open_for": 5, "growth": 1, "open_cap": 300, "probes": 1,
+        "successes": 1, "results": None, "metrics_only": False, "shared": None, "refresh": 1,
+        "name": "",
+    }  # fmt: skip
+    usual = Retry().options()
+    del usual["on"]
+    assert usual == {
+        "attempts": 3, "delay": 1, "factor": 2, "cap": 300, "jitter": "full", "within": None,
+        "when": None, "budget": None, "wait_for_circuit": False,
+    }  # fmt: skip
+    cached = Cache(1).options()
+    assert cached == {
+        "ttl": 1, "stale": 0, "stale_if_error": 0, "key": None, "most": 1000, "errors": (),
+        "negative": None, "name": "",
+    }  # fmt: skip
+>>>>>>> resilience

@@ -23,6 +23,7 @@ from isthmus.resilience import (
     Retry,
     Timeout,
 )
+from isthmus.resilience.degraded import note_degraded
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -210,3 +211,16 @@ def test_an_outcome_is_that_of_one_call_unless_more_is_said():
     assert Outcome(3) == Outcome(3, None, 1, (), "", ())
     assert Outcome(3).ok
     assert Outcome(3).unwrap() == 3
+
+
+async def test_what_a_call_notes_of_its_answer_is_told():
+    def page() -> str:
+        note_degraded("offers", "why")
+        return "page"
+
+    async def page_async() -> str:
+        return page()
+
+    guard = Policy(Retry(3))
+    assert (await guard.outcome(page_async)).degraded == ("offers",)
+    assert guard.outcome_sync(page).degraded == ("offers",)

@@ -474,3 +474,48 @@ def test_the_outcome_of_an_async_function_has_to_be_awaited() -> None:
 
     with pytest.raises(ConfigError, match=r"ask is async: await policy\.outcome"):
         Policy(CircuitBreaker()).outcome_sync(ask)
+
+
+async def test_a_policy_within_another_speaks_in_its_own_name_or_in_that_ones():
+    async def call() -> None: ...
+
+    for inner, said in (("stripe", "stripe"), ("", "pay")):
+        breaker = CircuitBreaker()
+        breaker.isolate()
+        guard = Policy(Bulkhead(2), Policy(breaker, name=inner), name="pay")
+        with pytest.raises(CircuitOpenError) as refused:
+            guard(lambda: None)()
+        assert refused.value.policy == said
+        with pytest.raises(CircuitOpenError) as refused:
+            await guard(call)()
+        assert refused.value.policy == said
+
+
+async def test_a_strategy_of_ones_own_may_bind_a_call_to_a_method_within_another():
+    class Twice:
+        kind = "twice"
+
+        def __init__(self, call: Any = None):
+            self.inner = call
+
+        async def run(self, *args: Any) -> Any:
+            await self.inner(*args)
+            return await self.inner(*args)
+
+        def run_sync(self, *args: Any) -> Any:
+            return self.inner(*args), self.inner(*args)
+
+        def around(self, call: Any, at: Any) -> Any:
+            return Twice(call).run
+
+        def around_sync(self, call: Any, at: Any) -> Any:
+            return Twice(call).run_sync
+
+    calls: list[int] = []
+
+    async def count() -> int:
+        calls.append(1)
+        return len(calls)
+
+    assert await Policy(Bulkhead(2), Twice())(count)() == 2
+    assert Policy(Bulkhead(2), Twice())(lambda: 1)() == (1, 1)

@@ -279,3 +279,9 @@ def test_a_blocking_call_that_may_not_wait_is_refused_at_once():
     with pytest.raises(RateLimitedError):
         guarded()
     assert paused == []
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("inf"), float("nan")])
+def test_a_rate_of_none_or_without_end_is_refused(wrong: float):
+    with pytest.raises(ConfigError, match=r"RateLimit\(rate=.*\): expected more than 0"):
+        RateLimit(wrong)

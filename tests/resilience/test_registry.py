@@ -389,3 +389,13 @@ def test_what_is_loaded_again_unchanged_is_the_same_object():
     for _ in range(2):
         policies.load({"pay": {"retry": 2}}, environ={})
         assert policies.get("pay").strategies[-1] is timeout
+
+
+def test_an_order_that_cannot_work_is_not_loaded():
+    policies = Policies()
+    policies.define("pay", Retry(2), Timeout(2))
+    policies.define("mail", Retry(2))
+    with pytest.raises(ConfigError, match="total"):
+        policies.load({"mail": {"retry": 3}, "pay": {"timeout": {"total": True}}}, environ={})
+    assert kinds(policies, "pay") == ["Retry(2)", "Timeout(2)"]
+    assert kinds(policies, "mail") == ["Retry(2)"]
