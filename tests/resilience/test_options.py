@@ -187,7 +187,6 @@ def test_what_is_shown_can_be_written(shown: str):
         assert repr(again.options()) == repr(made.options())
 
 
-<<<<<<< HEAD
 def written(strategy: Any, *options: Any, **named: Any) -> Callable[[], Any]:
     """What makes a strategy with options that a type checker would refuse."""
     return lambda: strategy(*options, **named)
@@ -217,7 +216,8 @@ def written(strategy: Any, *options: Any, **named: Any) -> Callable[[], Any]:
 def test_what_cannot_be_meant_is_refused_where_it_is_written(make: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         make()
-=======
+
+
 def test_what_a_circuit_breaker_does_unless_more_is_said_is_as_documented():
     said = CircuitBreaker().options()
     del said["counts"]
@@ -238,4 +238,3 @@ def test_what_a_circuit_breaker_does_unless_more_is_said_is_as_documented():
         "ttl": 1, "stale": 0, "stale_if_error": 0, "key": None, "most": 1000, "errors": (),
         "negative": None, "name": "",
     }  # fmt: skip
->>>>>>> resilience
