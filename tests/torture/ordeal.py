@@ -122,11 +122,12 @@ async def mail(order: Order, witness: Witness) -> None:
     await falter()
 
 
-APART = os.environ.get("ISTHMUS_STORE") != os.environ.get("ISTHMUS_ENGINE")
-"""Whether rows and messages lie apart: a relay that dies may append a record twice."""
+def apart() -> bool:
+    """Whether rows and messages lie apart: a relay that dies may append a record twice."""
+    return os.environ.get("ISTHMUS_STORE") != os.environ.get("ISTHMUS_ENGINE")
 
 
-@ledger.group("post", session=LEASE, retry=often, inbox=3600.0 if APART else None)
+@ledger.group("post", session=LEASE, retry=often, inbox=3600.0 if apart() else None)
 async def post(order: Order, tx: Transaction, witness: Witness, record: Record) -> None:
     await suffer("post", order)
     await tx.execute(

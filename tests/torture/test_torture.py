@@ -95,7 +95,7 @@ class Aftermath:
         for stage, source in self._ordeal.sources().items():
             letters = await source.dead_letters.list(limit=len(self._orders))
             numbers = [msgspec.json.decode(each.message.body)["number"] for each in letters]
-            twice = self._ordeal.APART or not self._ordeal.STAGES[stage]  # some are sent again
+            twice = self._ordeal.apart() or not self._ordeal.STAGES[stage]  # some are sent again
             found = set(numbers) if twice else numbers
             wanted = self._came(stage) & self._ordeal.poison(stage, self._orders)
             reckonings.append(Reckoning(f"dead letters of {stage}", wanted=wanted, found=found))
