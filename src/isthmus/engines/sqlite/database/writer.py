@@ -219,7 +219,7 @@ class Writer(Worker[Job]):
         self._home.call(self._post.send, ahead)
         return ahead
 
-    def _publish(self, results: list[Result], told: Collection[str] = ()) -> None:
+    def _publish(self, results: list[Result], told: Collection[str]) -> None:
         """Answer, and wake who was not `told` before."""
         if self._connection.woken:
             woken, self._connection.woken = set(self._connection.woken), []
@@ -260,14 +260,16 @@ class Writer(Worker[Job]):
             self._sync(lazy=False)
             self._begin()
             granted = favour.grant()
+            told = self._tell_ahead()
             self._execute("COMMIT" if granted else "ROLLBACK")
             results: list[Result] = [(favour.job[0], None, None)] if granted else []
         except Exception as error:  # noqa: BLE001  whoever asked shall see it
             self._abandon()
             results = [(favour.job[0], None, self._savepoints.told(error))]
+            told = set[str]()
         finally:
             self._turn.give()
-        self._publish(results)
+        self._publish(results, told)
 
     def _next_of(self, script: Script, until: float) -> Job | None:
         """Return its next job; others wait aside."""
