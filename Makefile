@@ -31,21 +31,21 @@ bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost
 
 ##@ Develop
 
-setup: $(READY)/isthmus $(READY)/check  ## Make .venv with isthmus and every tool (no-op when up to date)
+setup: $(READY)/isthmus $(READY)/test $(READY)/check  ## Make .venv with isthmus and every tool (no-op when up to date)
 
-test: $(READY)/isthmus  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
+test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
 	@$(PY) -m pytest -q --ignore=tests/docs $(T)
 
-torture: $(READY)/isthmus  ## Run only the tests that kill real processes, at length (ORDEAL=5)
+torture: $(READY)/isthmus $(READY)/test  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)
 
-simulate: $(READY)/isthmus  ## Run a whole shop in simulated worlds, by seed (SEEDS=1000); SEED=7 replays one
+simulate: $(READY)/isthmus $(READY)/test  ## Run a whole shop in simulated worlds, by seed (SEEDS=1000); SEED=7 replays one
 	@SEEDS=$(or $(SEEDS),200) $(PY) -m pytest -q tests/simulation -k whatever_happens $(T)
 
-faults: $(READY)/isthmus  ## Plant faults in the sqlite engine, and see that the tests catch them; T="lease" narrows
+faults: $(READY)/isthmus $(READY)/test  ## Plant faults in the sqlite engine, and see that the tests catch them; T="lease" narrows
 	@$(PY) tools/mutate_sqlite.py $(T)
 
-mutate: $(READY)/isthmus  ## Change the resilience room a little, and score its tests (N=200, or all); T="cache" narrows
+mutate: $(READY)/isthmus $(READY)/test  ## Change the resilience room a little, and score its tests (N=200, or all); T="cache" narrows
 	@$(PY) tools/mutate_resilience.py $(T)
 
 check: lint types imports public docs  ## Judge everything that can be judged without running the tests
@@ -55,7 +55,7 @@ lint: $(READY)/check
 	@$(VENV)/bin/ruff check --quiet --output-format=concise
 	@$(VENV)/bin/ruff format --check --quiet || { echo "badly formatted: run 'make fmt'"; exit 1; }
 
-types: $(READY)/isthmus $(READY)/check
+types: $(READY)/isthmus $(READY)/test $(READY)/check
 	@echo "types: pyright"
 	@$(VENV)/bin/pyright
 
@@ -63,15 +63,15 @@ imports: $(READY)/isthmus $(READY)/check
 	@echo "imports: import-linter"
 	@$(VENV)/bin/lint-imports --no-logo
 
-public: $(READY)/isthmus
+public: $(READY)/isthmus $(READY)/test
 	@echo "public API: tests/public/api.txt"
 	@$(PY) tools/public_api.py --check tests/public/api.txt
 
-docs: $(READY)/isthmus
+docs: $(READY)/isthmus $(READY)/test
 	@echo "docs: code and links"
 	@$(PY) -m pytest -q tests/docs
 
-api: $(READY)/isthmus  ## Accept the public API as it is now
+api: $(READY)/isthmus $(READY)/test  ## Accept the public API as it is now
 	@$(PY) tools/public_api.py > tests/public/api.txt
 	@git diff --stat -- tests/public/api.txt
 

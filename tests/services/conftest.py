@@ -15,8 +15,8 @@ from isthmus.clock import SystemClock
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.running.opening import opened
-from isthmus.services.facts import ServerListening
-from isthmus.services.server import HttpServer
+from isthmus.services.serving.facts import ServerListening
+from isthmus.services.serving.server import HttpServer
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 

@@ -18,8 +18,8 @@ from isthmus.errors import ConfigError, UnavailableError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.running.opening import opened
 from isthmus.services import mount, route
-from isthmus.services.listener import address_of, listen
-from isthmus.services.server import HttpServer
+from isthmus.services.serving.listener import address_of, listen
+from isthmus.services.serving.server import HttpServer
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 

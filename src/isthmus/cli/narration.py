@@ -8,7 +8,7 @@ from isthmus.handling.facts import (
     MessageBuried,
     MessageRetried,
 )
-from isthmus.services.facts import ServerListening
+from isthmus.services.serving.facts import ServerListening
 from isthmus.signals import Signals
 
 __all__ = ["narrate"]

@@ -19,7 +19,7 @@ from isthmus.cli.reload import changes
 from isthmus.cli.supervisor import HOPELESS, UNOPENED, Supervisor
 from isthmus.errors import ConfigError, IsthmusError
 from isthmus.handling.calling.resources import ResourceError
-from isthmus.services.listener import address_of, listen
+from isthmus.services.serving.listener import address_of, listen
 from isthmus.settings import Settings
 from isthmus.url import redacted
 

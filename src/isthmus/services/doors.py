@@ -8,11 +8,11 @@ from starlette.types import ASGIApp
 from isthmus.clock import Span, seconds
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.services.body import LIMIT
-from isthmus.services.mount import Mount
-from isthmus.services.route import Route
-from isthmus.services.server import HttpServer
-from isthmus.services.site import Site
+from isthmus.services.rest.body import LIMIT
+from isthmus.services.rest.route import Route
+from isthmus.services.serving.mount import Mount
+from isthmus.services.serving.server import HttpServer
+from isthmus.services.serving.site import Site
 
 __all__ = ["mount", "route"]
 

@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from isthmus.errors import ConfigError
 from isthmus.services.declared import DeclaredMount
-from isthmus.services.lifespan import Lifespan
+from isthmus.services.serving.lifespan import Lifespan
 
 __all__ = ["Mount"]
 

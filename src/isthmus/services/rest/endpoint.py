@@ -22,10 +22,10 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
-from isthmus.services.answer import Answer
-from isthmus.services.body import accept_json, again, bounded, read
-from isthmus.services.parameters import Parameters, Values, faults_of, refusal
 from isthmus.services.problem import Problem
+from isthmus.services.rest.answer import Answer
+from isthmus.services.rest.body import accept_json, again, bounded, read
+from isthmus.services.rest.parameters import Parameters, Values, faults_of, refusal
 
 __all__ = ["Endpoint"]
 

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.services.facts import ServerListening
-from isthmus.services.health import Health
-from isthmus.services.listener import address_of, inherited, listen
-from isthmus.services.site import Site
+from isthmus.services.serving.facts import ServerListening
+from isthmus.services.serving.health import Health
+from isthmus.services.serving.listener import address_of, inherited, listen
+from isthmus.services.serving.site import Site
 
 __all__ = ["HttpServer"]
 

@@ -5,8 +5,8 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from isthmus.services.layers.request_id import request_id
 from isthmus.services.problem import Problem, problem_of, response_to
-from isthmus.services.request_id import request_id
 
 __all__ = ["Failures"]
 

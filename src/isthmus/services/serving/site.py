@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.services.body import LIMIT
-from isthmus.services.failures import Failures
-from isthmus.services.health import Health
-from isthmus.services.methods import Methods
-from isthmus.services.mount import Mount
+from isthmus.services.layers.failures import Failures
+from isthmus.services.layers.request_id import Identified
 from isthmus.services.problem import Problem
-from isthmus.services.request_id import Identified
-from isthmus.services.route import Route
+from isthmus.services.rest.body import LIMIT
+from isthmus.services.rest.methods import Methods
+from isthmus.services.rest.route import Route
+from isthmus.services.serving.health import Health
+from isthmus.services.serving.mount import Mount
 
 __all__ = ["Site"]
 

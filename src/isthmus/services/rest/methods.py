@@ -11,7 +11,7 @@ from isthmus.deadline import deadline
 from isthmus.handling.host import Host
 from isthmus.resilience.degraded import degraded_headers, degrading
 from isthmus.services.problem import Problem
-from isthmus.services.route import Route
+from isthmus.services.rest.route import Route
 
 __all__ = ["Methods"]
 

@@ -9,7 +9,7 @@ from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
 from isthmus.schema.kinds import type_name
 from isthmus.services.declared import DeclaredRoute
-from isthmus.services.endpoint import Endpoint
+from isthmus.services.rest.endpoint import Endpoint
 
 __all__ = ["Route"]
 

@@ -1,0 +1,1 @@
+"""Plain ASGI middleware: each works around any ASGI application, not only around our routes."""

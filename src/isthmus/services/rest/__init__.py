@@ -1,0 +1,1 @@
+"""Typed routes: a function's annotations say what is read from a request, and what is answered."""

@@ -1,0 +1,1 @@
+"""The HTTP server of a process, and all that it serves as one ASGI application."""
