@@ -31,14 +31,13 @@ if TYPE_CHECKING:
     from isthmus.handling.schedules import CatchUp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import SharedState
+    from isthmus.services.rest.options import RouteWords
     from isthmus.streams import Stream
 
 __all__ = ["App", "Module"]
 
 T = TypeVar("T")
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-MEGABYTE = 1 << 20
 
 
 class Module:
@@ -81,9 +80,7 @@ class Module:
 
     # --- HTTP -------------------------------------------------------------------------------
 
-    def get(
-        self, path: str, *, status: int | None = None, deadline: Span | None = None
-    ) -> Callable[[Function], Function]:
+    def get(self, path: str, **options: Unpack["RouteWords"]) -> Callable[[Function], Function]:
         """Have a function answer GET of `path`, as "/v1/orders/{id}".
 
         Parameters named in the path and plain ones (str, int, list[str] ...) come from
@@ -96,49 +93,26 @@ class Module:
 
         After `deadline` seconds (above 0; default None, never) the answer is worth nothing:
         policies wait no longer, and begin no call. A client may say sooner, by the header
-        `isthmus-deadline`.
+        `isthmus-deadline`. All options: `isthmus.services.rest.options.RouteOptions`.
         """
-        return self._route("GET", path, status=status, deadline=deadline)
+        return self._route("GET", path, **options)
 
-    def post(
-        self,
-        path: str,
-        *,
-        status: int | None = None,
-        body_limit: int = MEGABYTE,
-        deadline: Span | None = None,
-    ) -> Callable[[Function], Function]:
+    def post(self, path: str, **options: Unpack["RouteWords"]) -> Callable[[Function], Function]:
         """Have a function answer POST of `path`; as `get`, with a body of `body_limit`
         bytes at most (1 MiB)."""
-        return self._route("POST", path, status=status, body_limit=body_limit, deadline=deadline)
+        return self._route("POST", path, **options)
 
-    def put(
-        self,
-        path: str,
-        *,
-        status: int | None = None,
-        body_limit: int = MEGABYTE,
-        deadline: Span | None = None,
-    ) -> Callable[[Function], Function]:
+    def put(self, path: str, **options: Unpack["RouteWords"]) -> Callable[[Function], Function]:
         """Have a function answer PUT of `path`; as `post`."""
-        return self._route("PUT", path, status=status, body_limit=body_limit, deadline=deadline)
+        return self._route("PUT", path, **options)
 
-    def patch(
-        self,
-        path: str,
-        *,
-        status: int | None = None,
-        body_limit: int = MEGABYTE,
-        deadline: Span | None = None,
-    ) -> Callable[[Function], Function]:
+    def patch(self, path: str, **options: Unpack["RouteWords"]) -> Callable[[Function], Function]:
         """Have a function answer PATCH of `path`; as `post`."""
-        return self._route("PATCH", path, status=status, body_limit=body_limit, deadline=deadline)
+        return self._route("PATCH", path, **options)
 
-    def delete(
-        self, path: str, *, status: int | None = None, deadline: Span | None = None
-    ) -> Callable[[Function], Function]:
+    def delete(self, path: str, **options: Unpack["RouteWords"]) -> Callable[[Function], Function]:
         """Have a function answer DELETE of `path`; as `get`."""
-        return self._route("DELETE", path, status=status, deadline=deadline)
+        return self._route("DELETE", path, **options)
 
     def mount(self, path: str, application: "ASGIApp") -> None:
         """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
@@ -148,24 +122,11 @@ class Module:
         mount(self.declarations, path, application)
 
     def _route(
-        self,
-        method: str,
-        path: str,
-        *,
-        status: int | None,
-        body_limit: int = MEGABYTE,
-        deadline: Span | None,
+        self, method: str, path: str, **options: Unpack["RouteWords"]
     ) -> Callable[[Function], Function]:
         from isthmus.services import route
 
-        return route(
-            self.declarations,
-            method,
-            path,
-            status=status,
-            body_limit=body_limit,
-            deadline=deadline,
-        )
+        return route(self.declarations, method, path, **options)
 
     # --- gRPC -------------------------------------------------------------------------------
 

@@ -1,14 +1,13 @@
 """Declaring routes and mounts: what stands behind `app.post` and its like."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from starlette.types import ASGIApp
 
-from isthmus.clock import Span, seconds
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.services.rest.body import LIMIT
+from isthmus.services.rest.options import RouteWords, route_options
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.mount import Mount
 from isthmus.services.serving.server import HttpServer
@@ -20,30 +19,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def route(
-    declared: Declarations,
-    method: str,
-    path: str,
-    *,
-    status: int | None = None,
-    body_limit: int = LIMIT,
-    deadline: Span | None = None,
+    declared: Declarations, method: str, path: str, **words: Unpack[RouteWords]
 ) -> Callable[[Function], Function]:
     """Have the decorated function answer `method` of `path`.
 
     Raises:
-        ConfigError: The path is malformed or taken, or a parameter cannot be given.
+        ConfigError: The path is malformed or taken, an option is out of its range, or a
+            parameter cannot be given.
     """
+    options = route_options(f"{method} {path}", **words)
 
     def attached(function: Function) -> Function:
-        made = Route(
-            method,
-            path,
-            function,
-            status=status,
-            body_limit=body_limit,
-            deadline=None if deadline is None else seconds(deadline),
-            declared=declared,
-        )
+        made = Route(method, path, function, options=options, declared=declared)
 
         async def opening(host: Host) -> None:
             declared.shared(Site).add(made, host)

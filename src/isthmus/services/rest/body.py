@@ -5,10 +5,8 @@ from starlette.types import Message, Receive
 
 from isthmus.services.problem import Problem
 
-__all__ = ["LIMIT", "accept_json", "again", "bounded", "read"]
+__all__ = ["accept_json", "again", "bounded", "read"]
 
-LIMIT = 1 << 20
-"""Largest body that is read, in bytes, unless the route says more."""
 PATIENCE = 8 << 20
 """Bytes of a body too large that are read and dropped, so that the client, who is
 still writing, gets to read the answer."""

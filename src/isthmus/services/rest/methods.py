@@ -30,10 +30,10 @@ class Methods:
         if route is None:
             raise self._refusal(scope)
         with degrading() as parts:
-            if route.deadline is None:
+            if route.options.deadline is None:
                 response = await route.endpoint.respond(scope, receive, self._host)
             else:
-                with deadline(route.deadline, clock=self._host.clock):
+                with deadline(route.options.deadline, clock=self._host.clock):
                     response = await route.endpoint.respond(scope, receive, self._host)
             if parts:
                 response.headers.update(degraded_headers())

@@ -10,6 +10,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.schema.kinds import type_name
 from isthmus.services.declared import DeclaredRoute
 from isthmus.services.rest.endpoint import Endpoint
+from isthmus.services.rest.options import RouteOptions
 
 __all__ = ["Route"]
 
@@ -23,20 +24,17 @@ class Route:
         path: str,
         function: Callable[..., Any],
         *,
-        status: int | None,
-        body_limit: int,
-        deadline: float | None,
+        options: RouteOptions,
         declared: Declarations,
     ) -> None:
         self.method, self.path = method, path
-        self.deadline = _checked(method, path, deadline)
-        """Seconds after which an answer is worth nothing; None if that never is."""
+        self.options = options
         self.endpoint = Endpoint(
             function,
             method=method,
             names=_names(path),
-            status=status,
-            body_limit=body_limit,
+            status=options.status,
+            body_limit=options.body_limit,
             declared=declared,
         )
 
@@ -48,17 +46,11 @@ class Route:
             method=self.method,
             path=self.path,
             status=self.endpoint.answer.status,
-            deadline=self.deadline,
+            deadline=self.options.deadline,
             takes="" if body is None else type_name(body.schema.type),
             gives="" if gives is None else type_name(gives.type),
             function=f"{function.__module__}:{function.__qualname__}",
         )
-
-
-def _checked(method: str, path: str, deadline: float | None) -> float | None:
-    if deadline is not None and not 0 < deadline < float("inf"):
-        raise ConfigError(f"{method} {path}: deadline={deadline!r}: expected more than 0 seconds")
-    return deadline
 
 
 def _names(path: str) -> Sequence[str]:

@@ -14,8 +14,8 @@ from isthmus.handling.host import Host
 from isthmus.services.layers.failures import Failures
 from isthmus.services.layers.request_id import Identified
 from isthmus.services.problem import Problem
-from isthmus.services.rest.body import LIMIT
 from isthmus.services.rest.methods import Methods
+from isthmus.services.rest.options import RouteOptions
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
@@ -58,7 +58,7 @@ class Site:
 def _health(health: Health) -> Sequence[Route]:
     """The two paths that every site has, unless the App has its own: those come first."""
     own = Declarations("health")
-    get = partial(Route, "GET", status=None, body_limit=LIMIT, deadline=None, declared=own)
+    get = partial(Route, "GET", options=RouteOptions(hidden=True), declared=own)
     return get("/healthz", health.live), get("/readyz", health.ready)
 
 

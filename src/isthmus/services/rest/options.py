@@ -1,0 +1,73 @@
+"""What may be said of a route, with unit, default and range; checked where it is said."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, Unpack, cast
+
+import msgspec
+
+from isthmus.clock import Span, seconds
+from isthmus.errors import ConfigError
+
+__all__ = ["BODY_LIMIT", "RouteOptions", "RouteWords", "route_options"]
+
+BODY_LIMIT = 1 << 20
+"""Largest body that is read, in bytes, unless the route says more."""
+
+
+class RouteOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How one method of one path is answered, and what its documents tell of it."""
+
+    status: int | None = None
+    """Of an answer that went well, 200 to 399. None is 200, or 204 for a handler that returns
+    None."""
+    body_limit: int = BODY_LIMIT
+    """Bytes of a body that are read at most, then 413. Above 0; 1 MiB."""
+    deadline: float | None = None
+    """Seconds after which an answer is worth nothing. Above 0; None is never."""
+    tags: Sequence[str] = ()
+    """Groups of operations that documents show it in."""
+    deprecated: bool = False
+    """Whether documents tell people to use another."""
+    hidden: bool = False
+    """Whether documents leave it out."""
+    errors: Mapping[int, str] = {}
+    """Statuses of problems that its handler raises, and when, for documents."""
+
+    def __post_init__(self) -> None:
+        if self.status is not None and not 200 <= self.status <= 399:
+            raise ConfigError(f"status={self.status!r} is out of range: 200 to 399")
+        if self.body_limit <= 0:
+            raise ConfigError(f"body_limit={self.body_limit!r}: expected more than 0 bytes")
+        if self.deadline is not None and not 0 < self.deadline < float("inf"):
+            raise ConfigError(f"deadline={self.deadline!r}: expected more than 0 seconds")
+
+
+class RouteWords(TypedDict, total=False):
+    """The same options as users write them; spans may be timedeltas."""
+
+    status: int | None
+    body_limit: int
+    deadline: Span | None
+    tags: Sequence[str]
+    deprecated: bool
+    hidden: bool
+    errors: Mapping[int, str]
+
+
+_SPANS = ("deadline",)
+
+
+def route_options(where: str, **words: Unpack[RouteWords]) -> RouteOptions:
+    """Return the options of the route `where`, "POST /v1/orders".
+
+    Raises:
+        ConfigError: One is out of its range; `where` is named.
+    """
+    given = cast("dict[str, Any]", dict(words))
+    for name in _SPANS:
+        if given.get(name) is not None:
+            given[name] = seconds(given[name])
+    try:
+        return RouteOptions(**given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
