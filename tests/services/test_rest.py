@@ -428,7 +428,7 @@ async def test_an_unknown_path_and_method_are_told(declared: Declarations, serve
         missing = await s.client.get("/nothing")
         wrong = await s.client.delete("/orders")
         assert (missing.status, wrong.status) == (404, 405)
-        assert wrong.headers["Allow"] == "GET, HEAD, POST"
+        assert wrong.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
         assert "/nothing" in missing.json()["detail"]
 
 

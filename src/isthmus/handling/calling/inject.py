@@ -22,10 +22,23 @@ class Call:
     but cannot make it go away.
     """
 
-    def __init__(self, host: Host, headers: Mapping[str, str]) -> None:
-        self.host, self.headers = host, headers
-        self.opened = AsyncExitStack()
+    headers: Mapping[str, str]
+
+    def __init__(self, host: Host, headers: Mapping[str, str] | None = None) -> None:
+        """`headers`: None in a room whose calls make them when they are asked for."""
+        self.host = host
+        if headers is not None:
+            self.headers = headers
         self.cache: dict[object, Any] = {}
+        self._opened: AsyncExitStack | None = None
+
+    @property
+    def opened(self) -> AsyncExitStack:
+        """What is closed when the call is left; made when first asked for, as most calls open
+        nothing."""
+        if self._opened is None:
+            self._opened = AsyncExitStack()
+        return self._opened
 
     async def __aenter__(self) -> Self:
         return self
@@ -36,7 +49,8 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.opened.__aexit__(kind, error, trace)
+        if self._opened is not None:
+            await self._opened.__aexit__(kind, error, trace)
 
 
 class Source(NamedTuple):
@@ -77,6 +91,16 @@ class Plan:
         for source in (*self._by_place, *self._by_name.values()):
             if source.require is not None:
                 source.require(host)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an argument has to be awaited: then `at_once` cannot take them."""
+        return any(source.waits for source in (*self._by_place, *self._by_name.values()))
+
+    def at_once(self, call: Call) -> tuple[list[Any], dict[str, Any]]:
+        """Take the arguments as `arguments` does, where none has to be awaited."""
+        by_place = [source.take(call) for source in self._by_place]
+        return by_place, {name: source.take(call) for name, source in self._by_name.items()}
 
     async def arguments(self, call: Call) -> tuple[list[Any], dict[str, Any]]:
         """Take the arguments of one call, in the order of the parameters."""

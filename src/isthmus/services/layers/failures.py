@@ -1,7 +1,8 @@
-"""The outermost layer: whatever goes wrong inside leaves as a problem document."""
+"""Whatever goes wrong inside leaves as a problem document."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,10 +23,10 @@ class Failures:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
-        async def watched(event: Message) -> None:
+        def watched(event: Message) -> Awaitable[None]:
             nonlocal begun
-            begun = begun or event["type"] == "http.response.start"
-            await send(event)
+            begun = True
+            return send(event)
 
         try:
             await self._app(scope, receive, watched)

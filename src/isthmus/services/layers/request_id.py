@@ -5,6 +5,7 @@ context, and the deadline of who asks.
 """
 
 import re
+from collections.abc import Awaitable
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,8 +38,7 @@ class Identified:
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
         told = {name: value for name, value in scope["headers"] if name in _WANTED}
-        given = told.pop(HEADER, b"").decode("latin-1")
-        chosen = given if _SANE.fullmatch(given) else new_id()
+        chosen = _chosen(told.pop(HEADER, b"")) if told else new_id()
         request_id.set(chosen)
         until = told.pop(_DEADLINE, None)
         trace.set({name.decode(): value.decode("latin-1") for name, value in told.items()})
@@ -56,10 +56,15 @@ class Identified:
         await refusal(scope, receive, send)
 
 
+def _chosen(given: bytes) -> str:
+    text = given.decode("latin-1")
+    return text if _SANE.fullmatch(text) else new_id()
+
+
 def _naming(send: Send, header: tuple[bytes, bytes]) -> Send:
-    async def named(event: Message) -> None:
+    def named(event: Message) -> Awaitable[None]:
         if event["type"] == "http.response.start":
             event = {**event, "headers": [*event.get("headers", ()), header]}
-        await send(event)
+        return send(event)
 
     return named

@@ -1,27 +1,15 @@
-"""Reading a request's body: bounded, and of a media type that is understood."""
+"""Reading a request's body, bounded."""
 
-from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from isthmus.services.problem import Problem
+from isthmus.services.rest.call import RequestCall
 
-__all__ = ["accept_json", "again", "bounded", "read"]
+__all__ = ["again", "bounded", "read"]
 
 PATIENCE = 8 << 20
 """Bytes of a body too large that are read and dropped, so that the client, who is
 still writing, gets to read the answer."""
-
-
-def accept_json(request: Request) -> None:
-    """Raise a 415 Problem unless the body says that it is JSON, or says nothing."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in {"", "application/json"} or (kind.startswith("application/") and "+json" in kind):
-        return
-    raise Problem(
-        415,
-        f"the body is {kind}; send JSON, with the header 'content-type: application/json'",
-        headers={"Accept": "application/json"},
-    )
 
 
 def bounded(receive: Receive, *, limit: int) -> Receive:
@@ -49,22 +37,34 @@ def again(body: bytes, receive: Receive) -> Receive:
     return received
 
 
-async def read(request: Request, *, limit: int) -> bytes:
+async def read(call: RequestCall, *, limit: int) -> bytes:
     """Return the whole body.
 
     Raises:
         Problem: 413, it is larger than `limit`; 400, the client went away before its end.
     """
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limit:
-        raise await _too_large(request.receive, limit, left=int(announced))
-    receive, parts, more = bounded(request.receive, limit=limit), list[bytes](), True
+    announced = call.told.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > limit:
+        raise await _too_large(call.receive, limit, left=int(announced))
+    event = await call.receive()
+    if "body" in event and not _goes_on(event) and len(event["body"]) <= limit:
+        return event["body"]
+    return await _in_parts(event, call.receive, limit=limit)
+
+
+async def _in_parts(event: Message, receive: Receive, *, limit: int) -> bytes:
+    firsts = [event]
+
+    async def from_first() -> Message:
+        return firsts.pop() if firsts else await receive()
+
+    within, parts, more = bounded(from_first, limit=limit), list[bytes](), True
     while more:
-        event = await receive()
+        event = await within()
         _refuse_end(event)
         parts.append(event.get("body", b""))
         more = _goes_on(event)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 def _goes_on(event: Message) -> bool:

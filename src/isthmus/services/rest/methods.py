@@ -1,45 +1,39 @@
-"""One path with its methods, as an ASGI application.
-
-Parts of an answer that were noted as degraded while it was made are named in a header.
-"""
+"""One path with its methods, as an ASGI application."""
 
 from collections.abc import Iterable
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from isthmus.deadline import deadline
 from isthmus.handling.host import Host
-from isthmus.resilience.degraded import degraded_headers, degrading
 from isthmus.services.problem import Problem
 from isthmus.services.rest.route import Route
+from isthmus.services.rest.whole import Whole
 
 __all__ = ["Methods"]
 
 
 class Methods:
-    """What answers the methods of one path; GET answers HEAD too."""
+    """What answers the methods of one path: GET answers HEAD too, and OPTIONS tells of all."""
 
     def __init__(self, host: Host, routes: Iterable[Route]) -> None:
-        self._host = host
-        self._routes: dict[str, Route] = {route.method: route for route in routes}
-        if "GET" in self._routes:
-            self._routes.setdefault("HEAD", self._routes["GET"])
+        self._applications: dict[str, ASGIApp] = {
+            route.method: route.application(host) for route in routes
+        }
+        if "GET" in self._applications:
+            self._applications.setdefault("HEAD", self._applications["GET"])
+        known = {"OPTIONS", *self._applications}
+        self._allowed = ", ".join(sorted(known))
+        self._applications.setdefault("OPTIONS", self._tell)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get(scope["method"])
-        if route is None:
+        application = self._applications.get(scope["method"])
+        if application is None:
             raise self._refusal(scope)
-        with degrading() as parts:
-            if route.options.deadline is None:
-                response = await route.endpoint.respond(scope, receive, self._host)
-            else:
-                with deadline(route.options.deadline, clock=self._host.clock):
-                    response = await route.endpoint.respond(scope, receive, self._host)
-            if parts:
-                response.headers.update(degraded_headers())
-        await response(scope, receive, send)
+        await application(scope, receive, send)
+
+    async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Whole(204, [(b"allow", self._allowed.encode())])(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem:
-        allowed = ", ".join(sorted(self._routes))
-        told = f"{scope['path']} does not know {scope['method']}; it knows {allowed}"
-        return Problem(405, told, headers={"Allow": allowed})
+        told = f"{scope['path']} does not know {scope['method']}; it knows {self._allowed}"
+        return Problem(405, told, headers={"Allow": self._allowed})

@@ -7,6 +7,7 @@ import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
+from isthmus.services.rest.formats import FORMATS, Format
 
 __all__ = ["BODY_LIMIT", "RouteOptions", "RouteWords", "route_options"]
 
@@ -32,6 +33,10 @@ class RouteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether documents leave it out."""
     errors: Mapping[int, str] = {}
     """Statuses of problems that its handler raises, and when, for documents."""
+    formats: Sequence[Format] = FORMATS
+    """Media types that bodies and answers may have, the preferred first. JSON and MessagePack."""
+    etag: bool = True
+    """Whether answers to GET that have no ETag of the handler's get one, from a hash."""
 
     def __post_init__(self) -> None:
         if self.status is not None and not 200 <= self.status <= 399:
@@ -40,6 +45,8 @@ class RouteOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"body_limit={self.body_limit!r}: expected more than 0 bytes")
         if self.deadline is not None and not 0 < self.deadline < float("inf"):
             raise ConfigError(f"deadline={self.deadline!r}: expected more than 0 seconds")
+        if not self.formats:
+            raise ConfigError("formats=(): expected at least one, as isthmus.services.JSON")
 
 
 class RouteWords(TypedDict, total=False):
@@ -52,6 +59,8 @@ class RouteWords(TypedDict, total=False):
     deprecated: bool
     hidden: bool
     errors: Mapping[int, str]
+    formats: Sequence[Format]
+    etag: bool
 
 
 _SPANS = ("deadline",)

@@ -1,95 +1,28 @@
-"""What a handler takes from a request: path, query and body, all judged together."""
+"""What a handler takes from a request: path, query, headers, cookies and body, judged together."""
 
-import enum
 from collections.abc import Container, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from functools import partial
 from operator import attrgetter
-from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args, get_origin
-from uuid import UUID
+from typing import Annotated, Any, get_origin
 
 import msgspec
-from starlette.requests import Request
 
 from isthmus.errors import SchemaError
+from isthmus.handling.calling.dependencies import Header
 from isthmus.handling.calling.inject import Source
 from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
-from isthmus.schema import Schema, schema_of
+from isthmus.schema import schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.services.problem import Fault, Problem
+from isthmus.services.rest.call import RequestCall, Values
+from isthmus.services.rest.formats import JSON, Format
+from isthmus.services.rest.marks import Body, Cookie, Query
+from isthmus.services.rest.payload import Payload
+from isthmus.services.rest.text import SEVERAL, Text, bare, is_textual
 
-__all__ = ["Body", "Parameters", "Text", "Values", "faults_of", "refusal"]
+__all__ = ["Parameters", "faults_of", "refusal"]
 
 BODILESS = frozenset({"GET", "HEAD"})
-
-_TEXTUAL = (str, int, float, bool, Decimal, UUID, datetime, date, time, timedelta, enum.Enum)
-_SEVERAL = (list, set, frozenset, tuple)
-
-
-class Text(NamedTuple):
-    """A parameter of the path or the query: text that becomes a value of `type`."""
-
-    location: str
-    name: str
-    type: Any
-    default: Any
-    several: bool
-
-    @property
-    def required(self) -> bool:
-        return self.default is NOTHING
-
-    def read(self, given: Sequence[str]) -> Any:
-        """Return the value; raises ValueError saying what is wrong."""
-        if not given:
-            if self.required:
-                raise ValueError("missing")
-            return self.default
-        if self.type is str:
-            return given[-1]
-        value: object = list(given) if self.several else given[-1]
-        try:
-            return msgspec.convert(value, self.type, strict=False)
-        except msgspec.ValidationError as error:
-            told = str(error).replace("got `str`", f"got {value!r:.80}")
-            raise ValueError(told) from error
-
-
-class Body(NamedTuple):
-    """The parameter that is the request's body."""
-
-    name: str
-    schema: Schema[Any]
-    default: Any
-
-    @property
-    def required(self) -> bool:
-        return self.default is NOTHING
-
-    def read(self, body: bytes) -> Any:
-        """Raises SchemaError, or a 400 Problem if it is no JSON at all."""
-        if not body:
-            return self._absent()
-        try:
-            return self.schema.decode(body)
-        except SchemaError:
-            if self.schema.type is not bytes:
-                _refuse_malformed(body)
-            raise
-
-    def _absent(self) -> Any:
-        if self.required:
-            raise SchemaError("no body", problems=["body: missing"])
-        return self.default
-
-
-class Values(NamedTuple):
-    """What one request gave."""
-
-    texts: Sequence[Any] = ()
-    body: Any = None
 
 
 class Parameters:
@@ -99,52 +32,73 @@ class Parameters:
         """`names`: of the parameters in the path; `resources`: types that are none of ours."""
         self._names, self._bodiless, self._resources = names, method in BODILESS, resources
         self.texts: list[Text] = []
-        self.body: Body | None = None
+        """In the order in which they were offered."""
+        self.body: Payload | None = None
 
-    def offer(self, _: Signature, parameter: Parameter) -> Source | None:
-        """Offer what can only come from a request: path and query by text, one body."""
-        if parameter.marks:
-            return None
-        if parameter.name in self._names:
-            return self._add_text("path", parameter)
-        if parameter.annotation is NOTHING or _is_textual(_bare(parameter.annotation)):
-            return self._add_text("query", parameter)
-        if self._is_body(parameter):
+    def offer(self, signature: Signature, parameter: Parameter) -> Source | None:
+        """Offer what can only come from a request: text by name, one body."""
+        if mark := signature.find(Header, parameter):
+            return self.add("header", parameter, mark.name or parameter.name.replace("_", "-"))
+        if mark := signature.find(Cookie, parameter):
+            return self.add("cookie", parameter, mark.name)
+        if mark := signature.find(Query, parameter):
+            return self.add("query", parameter, mark.name)
+        if signature.find(Body, parameter):
             return self._add_body(parameter)
-        return None
+        return self._unmarked(parameter)
 
     def unclaimed(self) -> Sequence[str]:
         """Return the names in the path that no parameter takes."""
         taken = {text.name for text in self.texts if text.location == "path"}
         return [name for name in self._names if name not in taken]
 
-    def read(self, request: Request, body: bytes) -> Values:
+    def add(self, location: str, parameter: Parameter, name: str = "") -> Source:
+        """Have a parameter be the text `name` of a part of the request."""
+        type_ = str if parameter.annotation is NOTHING else _constrained(parameter)
+        kind = bare(parameter.annotation)
+        several = get_origin(kind) in SEVERAL or kind in SEVERAL
+        place = len(self.texts)
+        self.texts.append(Text(location, name or parameter.name, type_, parameter.default, several))
+        return Source(partial(_text, place))
+
+    def read(self, call: RequestCall, body: bytes, format_: Format = JSON) -> Values:
         """Return the values in the order in which they were offered.
 
         Raises:
-            Problem: 422 with every fault, or 400 for a body that is no JSON.
+            Problem: 422 with every fault, or 400 for a body that is not what it says it is.
         """
+        if not self.texts and self.body is not None:
+            return self._only_body(body, format_)
         values, faults, content = list[Any](), list[Fault](), None
         for text in self.texts:
             try:
-                values.append(text.read(_given(request, text)))
+                values.append(text.read(call))
             except ValueError as error:
                 faults.append(Fault(text.location, text.name, str(error)))
         if self.body is not None:
             try:
-                content = self.body.read(body)
+                content = self.body.read(body, format_)
             except SchemaError as error:
                 faults += faults_of(error, location="body")
         if faults:
             raise refusal(faults)
         return Values(values, content)
 
-    def _add_text(self, location: str, parameter: Parameter) -> Source:
-        type_ = str if parameter.annotation is NOTHING else parameter.annotation
-        several = get_origin(_bare(type_)) in _SEVERAL or _bare(type_) in _SEVERAL
-        place = len(self.texts)
-        self.texts.append(Text(location, parameter.name, type_, parameter.default, several))
-        return Source(partial(_text, place))
+    def _only_body(self, body: bytes, format_: Format) -> Values:
+        assert self.body is not None
+        try:
+            return Values((), self.body.read(body, format_))
+        except SchemaError as error:
+            raise refusal(list(faults_of(error, location="body"))) from error
+
+    def _unmarked(self, parameter: Parameter) -> Source | None:
+        if not all(isinstance(mark, msgspec.Meta) for mark in parameter.marks):
+            return None
+        if parameter.name in self._names:
+            return self.add("path", parameter)
+        if parameter.annotation is NOTHING or is_textual(bare(parameter.annotation)):
+            return self.add("query", parameter)
+        return self._add_body(parameter) if self._is_body(parameter) else None
 
     def _is_body(self, parameter: Parameter) -> bool:
         if self._bodiless or parameter.annotation in self._resources:
@@ -153,12 +107,19 @@ class Parameters:
         return first and _is_payload(parameter.annotation)
 
     def _add_body(self, parameter: Parameter) -> Source:
-        self.body = Body(parameter.name, schema_of(parameter.annotation), parameter.default)
+        schema = schema_of(_constrained(parameter))
+        self.body = Payload(parameter.name, schema, parameter.default)
         return Source(attrgetter("values.body"))
 
 
-def _text(place: int, call: Any) -> Any:
+def _text(place: int, call: RequestCall) -> Any:
     return call.values.texts[place]
+
+
+def _constrained(parameter: Parameter) -> Any:
+    """Return the type of a parameter with the bounds that `Annotated` adds to it."""
+    bounds = [mark for mark in parameter.marks if isinstance(mark, msgspec.Meta)]
+    return Annotated[parameter.annotation, *bounds] if bounds else parameter.annotation
 
 
 def refusal(faults: Sequence[Fault]) -> Problem:
@@ -173,39 +134,9 @@ def faults_of(error: SchemaError, *, location: str) -> Iterator[Fault]:
         yield Fault(location, "" if at == "body" else at, what)
 
 
-def _given(request: Request, text: Text) -> Sequence[str]:
-    if text.location == "path":
-        return [str(request.path_params[text.name])]
-    return request.query_params.getlist(text.name)
-
-
-def _refuse_malformed(body: bytes) -> None:
-    try:
-        msgspec.json.decode(body)
-    except msgspec.MsgspecError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
-
-
-def _bare(type_: Any) -> Any:
-    """Return the type without `| None`."""
-    some = [member for member in members_of(type_) if member is not NoneType]
-    return some[0] if len(some) == 1 else type_
-
-
-def _is_textual(type_: Any) -> bool:
-    """Whether values of `type_` can be written as text, alone or several times."""
-    if members := members_of(type_):
-        return all(member is NoneType or _is_textual(member) for member in members)
-    if get_origin(type_) is Literal:
-        return True
-    if get_origin(type_) in _SEVERAL:
-        return all(_is_textual(item) for item in get_args(type_) if item is not Ellipsis)
-    return isinstance(type_, type) and issubclass(type_, _TEXTUAL)
-
-
 def _is_payload(type_: Any) -> bool:
     """Whether `type_` is what bodies are made of."""
     if members := members_of(type_):
         return any(map(_is_payload, members))
     origin = get_origin(type_) or type_
-    return origin in {bytes, dict, Mapping, *_SEVERAL, Sequence, Any} or is_model(type_)
+    return origin in {bytes, dict, Mapping, *SEVERAL, Sequence, Any} or is_model(type_)

@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.routing import compile_path
+from starlette.types import ASGIApp
 
 from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
 from isthmus.schema.kinds import type_name
 from isthmus.services.declared import DeclaredRoute
+from isthmus.services.layers.due import Due
+from isthmus.services.rest.answering import Answering
 from isthmus.services.rest.endpoint import Endpoint
 from isthmus.services.rest.options import RouteOptions
 
@@ -33,10 +37,20 @@ class Route:
             function,
             method=method,
             names=_names(path),
-            status=options.status,
-            body_limit=options.body_limit,
+            options=options,
             declared=declared,
         )
+
+    def application(self, host: Host) -> ASGIApp:
+        """Return what answers its requests.
+
+        Raises:
+            ConfigError: `host` lacks a resource that it asks for.
+        """
+        application: ASGIApp = Answering(self.endpoint, host)
+        if self.options.deadline is not None:
+            application = Due(application, self.options.deadline, host.clock)
+        return application
 
     def record(self) -> DeclaredRoute:
         body, gives = self.endpoint.parameters.body, self.endpoint.answer.schema

@@ -4,18 +4,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from starlette.routing import BaseRoute, Router
-from starlette.routing import Mount as MountAt
-from starlette.routing import Route as RouteAt
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.layers.failures import Failures
 from isthmus.services.layers.request_id import Identified
-from isthmus.services.problem import Problem
 from isthmus.services.rest.methods import Methods
 from isthmus.services.rest.options import RouteOptions
+from isthmus.services.rest.paths import Paths
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
@@ -32,7 +29,7 @@ class Site:
 
     def add(self, route: Route, host: Host) -> None:
         """Raises ConfigError if `host` lacks a resource that the route asks for."""
-        route.endpoint.bind(host)
+        route.endpoint.plan.require(host)
         self._routes.setdefault(route.path, {})[route.method] = route
 
     def mount(self, mount: Mount) -> None:
@@ -47,12 +44,10 @@ class Site:
             yield self._application(host, health)
 
     def _application(self, host: Host, health: Health) -> ASGIApp:
-        at: list[BaseRoute] = []
-        for path, routes in self._routes.items():
-            at.append(RouteAt(path, Methods(host, routes.values())))
-        at += [MountAt(path, mount) for path, mount in self._mounts.items()]
-        at += [RouteAt(route.path, Methods(host, [route])) for route in _health(health)]
-        return Identified(Failures(Router(at, default=_nothing_here)), host.clock)
+        at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
+        for route in _health(health):
+            at.setdefault(route.path, Methods(host, [route]))
+        return Identified(Failures(Paths(at, self._mounts)), host.clock)
 
 
 def _health(health: Health) -> Sequence[Route]:
@@ -60,9 +55,3 @@ def _health(health: Health) -> Sequence[Route]:
     own = Declarations("health")
     get = partial(Route, "GET", options=RouteOptions(hidden=True), declared=own)
     return get("/healthz", health.live), get("/readyz", health.ready)
-
-
-async def _nothing_here(scope: Scope, _: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        return await send({"type": "websocket.close", "reason": "nothing is here"})
-    raise Problem(404, f"there is nothing at {scope['path']}")
