@@ -32,7 +32,7 @@ __all__ = ["Endpoint"]
 POSSIBLE = (
     "possible are: parameters of the path and the query (str, int, list[str] ...), one body "
     "(Struct, dataclass, pydantic model), Request, Transaction, Annotated[..., Header()], "
-    "Annotated[..., Depends(...)], Host, and resources"
+    "Annotated[..., Depends(...)], Host, Version, and resources"
 )
 
 
@@ -69,6 +69,7 @@ class Endpoint:
         self._works = self._asks = False
         self._middleware: Sequence[Middleware] = ()
         offers = [self.parameters.offer, self._request, header, self._transaction, given.host]
+        offers.append(given.version)
         offers.append(given.resource)
         offers = [depends(offers, possible=POSSIBLE), *offers]
         self._plan = Plan(self.signature, offers, possible=POSSIBLE)
