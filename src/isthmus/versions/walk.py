@@ -211,7 +211,7 @@ def _by_place(leads: Sequence[Lead | None]) -> Lead:
 
 def _by_kind(in_object: Lead | None, in_rows: Lead | None) -> Lead:
     def led(value: Any) -> Any:
-        lead = in_object if type(value) is dict else in_rows
+        lead = (in_rows, in_object)[isinstance(value, dict)]
         return value if lead is None else lead(value)
 
     return led
