@@ -237,6 +237,22 @@ def test_a_document_of_others_may_list_types_and_be_a_reference_to_itself():
     assert incompatibilities(stored, new) == [told]
 
 
+class Node(msgspec.Struct):
+    value: int
+    parent: "Node | None" = None
+
+
+class Newer(msgspec.Struct):
+    value: str
+    parent: "Newer | None" = None
+
+
+def test_a_type_may_have_itself_inside_as_an_option():
+    told = ["value: the old version writes integer, the new version takes string"]
+    assert incompatibilities(Node, Newer) == told
+    assert incompatibilities(Node, Node, mode="full") == []
+
+
 def test_what_is_not_compared_is_told():
     new = {"type": "object", "not": {"required": ["n"]}}
     (told,) = incompatibilities({"type": "object"}, new)

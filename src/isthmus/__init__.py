@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     )
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
+    from isthmus.services.versioning import MediaType, Uri
     from isthmus.streams import Stream
+    from isthmus.versions import Version, Versions
 
 __version__ = "0.1.0"
 
@@ -105,7 +107,9 @@ _HOMES = {
     ),
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
+    "isthmus.services.versioning": ("MediaType", "Uri"),
     "isthmus.streams": ("Stream",),
+    "isthmus.versions": ("Version", "Versions"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -130,6 +134,7 @@ __all__ = [
     "Keeping",
     "LeaseLostError",
     "LockedError",
+    "MediaType",
     "Message",
     "Module",
     "NotFoundError",
@@ -153,6 +158,9 @@ __all__ = [
     "Transaction",
     "UnavailableError",
     "UnsupportedError",
+    "Uri",
+    "Version",
+    "Versions",
     "schema",
     "upcaster",
     "wait",

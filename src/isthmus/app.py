@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import SharedState
     from isthmus.services.rest.options import RouteWords
+    from isthmus.services.versioning.reader import Choice, Place
     from isthmus.streams import Stream
+    from isthmus.versions import Versions
 
 __all__ = ["App", "Module"]
 
@@ -133,6 +135,37 @@ class Module:
     # --- calling others ---------------------------------------------------------------------
 
     # --- API versions -----------------------------------------------------------------------
+
+    def versions(
+        self,
+        *names: "str | Versions",
+        by: "Place | Choice | None" = None,
+        default: str | None = None,
+        except_: Sequence[str] = (),
+        mounts: Sequence[str] = (),
+        limit: int = 8 << 20,
+    ) -> "Versions":
+        """Serve the routes in several versions, "v2", "v1" or dates, newest first. Routes are
+        written for the newest, without a version in their paths; the returned table is told
+        what each version changed, for REST, events and webhooks.
+
+        `by`: where a request says which it wants, `Uri() | Header() | MediaType()`; by
+        default /v1/... . `default`: the version of requests that don't say (None: refused).
+        `except_`: paths without versions, and all below them, besides health and docs.
+        `mounts`: mounted applications that have them, too. `limit`: of bodies that are led
+        to another version (8 MiB).
+        """
+        from isthmus.services.versioning import versions
+
+        return versions(
+            self.declarations,
+            *names,
+            by=by,
+            default=default,
+            except_=except_,
+            mounts=mounts,
+            limit=limit,
+        )
 
     # --- streams ----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from isthmus.errors import ConfigError
 __all__ = ["Reading"]
 
 _Schema = Mapping[str, Any]
-_Pair = tuple[str | int, str | int]
+_Pair = tuple[object, object]
 
 _ANYTHING: _Schema = {}
 _KINDS = {NoneType: "null", str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -17,6 +17,7 @@ _AT_LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minPropert
 _AT_MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _MEDIA = "contentMediaType"
 _UNKNOWN = ("allOf", "not", "if", "contains", "patternProperties", "dependentRequired")
+_INSIDE = ("properties", "required", "items", "prefixItems", "additionalProperties")
 _THE_SAME = ("pattern", "format", "contentEncoding", "multipleOf", "uniqueItems")
 
 
@@ -48,6 +49,16 @@ class Reading:
         self._compared.add(pair)
         return known
 
+    def _entered(self, writes: _Schema, takes: _Schema) -> bool:
+        """Return whether the insides of these two were compared: of an anyOf, each choice may
+        lead in circles."""
+        pair = (_inside(writes), _inside(takes))
+        if pair == ((), ()):
+            return False
+        known = pair in self._compared
+        self._compared.add(pair)
+        return known
+
     def _choice(self, writes: _Schema, takes: Sequence[_Schema], path: str) -> Iterator[str]:
         """Yield why none of `takes` fits, told by the one that was most likely meant."""
         kin = [choice for choice in takes if _is_kin(writes, choice)]
@@ -66,6 +77,8 @@ class Reading:
         yield from found
 
     def _same_kind(self, writes: _Schema, takes: _Schema, path: str) -> Iterator[str]:
+        if self._entered(writes, takes):
+            return
         yield from self._values(writes, takes, path)
         yield from self._bounds(writes, takes, path)
         yield from self._object(writes, takes, path)
@@ -168,6 +181,12 @@ def _kind_of(value: Any) -> str:
 
 def _reference(schema: Any) -> str:
     return cast("dict[str, Any]", schema).get("$ref", "") if isinstance(schema, Mapping) else ""
+
+
+def _inside(schema: _Schema) -> tuple[int, ...]:
+    """Return what is the same wherever a document refers to a schema; () if it has no parts."""
+    parts: list[object] = [schema.get(word) for word in _INSIDE]
+    return tuple(id(part) for part in parts if not isinstance(part, bool | None))
 
 
 def _looked_up(reference: str, document: _Schema) -> Any:

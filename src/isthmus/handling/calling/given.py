@@ -12,8 +12,10 @@ from isthmus.handling.calling.sync_transaction import SyncTransaction
 from isthmus.handling.host import Host
 from isthmus.handling.unit import Unit, current
 from isthmus.schema.kinds import type_name
+from isthmus.versions.version import Version
+from isthmus.versions.version import current as current_version
 
-__all__ = ["POSSIBLE", "host", "resource", "transaction", "unit"]
+__all__ = ["POSSIBLE", "host", "resource", "transaction", "unit", "version"]
 
 POSSIBLE = (
     "Transaction (SyncTransaction in a `def`), Message, Delivery or Record, Host, a resource by "
@@ -57,6 +59,11 @@ def host(_: Signature, parameter: Parameter) -> Source | None:
     return Source(attrgetter("host")) if parameter.annotation is Host else None
 
 
+def version(_: Signature, parameter: Parameter) -> Source | None:
+    """Offer the API version that the request asked for."""
+    return Source(_version) if parameter.annotation is Version else None
+
+
 def resource(signature: Signature, parameter: Parameter) -> Source | None:
     """Offer a resource of the annotated type; it may be declared later than the handler."""
     type_, default = parameter.annotation, parameter.default
@@ -79,6 +86,10 @@ def resource(signature: Signature, parameter: Parameter) -> Source | None:
             )
 
     return Source(take, require=require)
+
+
+def _version(_: Call) -> Version:
+    return current_version()
 
 
 def _begin(_: Call) -> Transaction:

@@ -16,6 +16,7 @@ from isthmus.handling.calling.inject import Call, Plan
 from isthmus.handling.calling.middleware import wrapped
 from isthmus.handling.calling.payload import MessageCall, Payload
 from isthmus.handling.calling.signature import Signature
+from isthmus.handling.calling.translations import Translate, Translations
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.unit import current
@@ -75,7 +76,12 @@ class Handler:
             invoke = self._several(host, function)
         else:
             invoke = self._direct(function) or self._single(host, function)
+        if self._payload.is_read and (translate := self._translate()) is not None:
+            invoke = _translated(invoke, translate)
         return wrapped(invoke, self._declared.root.middleware, self.signature.title)
+
+    def _translate(self) -> Translate | None:
+        return self._declared.shared(Translations).of(self.schema)
 
     def _function(self, host: Host) -> Function:
         """Return the function, to be awaited: in a thread if it is no async one, guarded if it
@@ -156,6 +162,13 @@ class Handler:
         async with call:
             by_place, by_name = await self._plan.arguments(call)
             await function(*by_place, **by_name)
+
+
+def _translated(invoke: Invoke, translate: Translate) -> Invoke:
+    async def led(messages: Sequence[Message]) -> Failed | None:
+        return await invoke([translate(message) for message in messages])
+
+    return led
 
 
 def _payload(function: Function, decode: Callable[..., Any]) -> Invoke:

@@ -25,7 +25,7 @@ __all__ = ["Endpoint"]
 POSSIBLE = (
     "possible are: parameters of the path and the query (str, int, list[str] ...), one body "
     "(Struct, dataclass, pydantic model), Request, Transaction, Annotated[..., Header()], "
-    "Cookie(), Query(), Body() or Depends(...), Host, and resources"
+    "Cookie(), Query(), Body() or Depends(...), Host, Version, and resources"
 )
 
 
@@ -55,6 +55,7 @@ class Endpoint:
         self.asks = False
         """Whether it takes the Request itself."""
         offers = [self.parameters.offer, self._request, self._transaction, given.host]
+        offers.append(given.version)
         offers.append(given.resource)
         offers = [depends(offers, possible=POSSIBLE), *offers]
         self.plan = Plan(self.signature, offers, possible=POSSIBLE)

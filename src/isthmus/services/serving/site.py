@@ -1,6 +1,6 @@
 """All that an App serves over HTTP, as one ASGI application."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -17,7 +17,10 @@ from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
 
-__all__ = ["Site"]
+__all__ = ["Layer", "Site"]
+
+Layer = Callable[[ASGIApp, "Site", Host], ASGIApp]
+"""Made anew for each run, when all routes and mounts are there."""
 
 
 class Site:
@@ -26,6 +29,7 @@ class Site:
     def __init__(self) -> None:
         self._routes: dict[str, dict[str, Route]] = {}
         self._mounts: dict[str, Mount] = {}
+        self._layers: dict[str, Layer] = {}
 
     def add(self, route: Route, host: Host) -> None:
         """Raises ConfigError if `host` lacks a resource that the route asks for."""
@@ -34,6 +38,19 @@ class Site:
 
     def mount(self, mount: Mount) -> None:
         self._mounts[mount.path] = mount
+
+    def wear(self, name: str, layer: Layer) -> None:
+        """Have `layer` around all routes and mounts, outside of what turns errors into
+        answers; one of a name that is there already takes its place."""
+        self._layers[name] = layer
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        return [route for routes in self._routes.values() for route in routes.values()]
+
+    @property
+    def mounts(self) -> Sequence[Mount]:
+        return list(self._mounts.values())
 
     @asynccontextmanager
     async def started(self, host: Host, health: Health) -> AsyncGenerator[ASGIApp]:
@@ -47,7 +64,10 @@ class Site:
         at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
         for route in _health(health):
             at.setdefault(route.path, Methods(host, [route]))
-        return Identified(Failures(Paths(at, self._mounts)), host.clock)
+        served: ASGIApp = Failures(Paths(at, self._mounts))
+        for layer in self._layers.values():
+            served = layer(served, self, host)
+        return Identified(served, host.clock)
 
 
 def _health(health: Health) -> Sequence[Route]:

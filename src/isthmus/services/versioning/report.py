@@ -1,0 +1,71 @@
+"""What every answer says of versions, in headers.
+
+Source: RFC 9745 (Deprecation), RFC 8594 (Sunset), RFC 5829 (successor-version);
+api-supported-versions and its like are those of ASP.NET API Versioning.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from urllib.parse import quote
+
+from isthmus.services.versioning.asked import Headers
+from isthmus.versions import Deprecation, Versions
+
+__all__ = ["Report"]
+
+
+class Report:
+    """The headers of answers by version; made anew when a version's sunset has come."""
+
+    def __init__(self, versions: Versions, vary: Sequence[str]) -> None:
+        self._versions = versions
+        self._vary = [(b"vary", ", ".join(vary).encode())] if vary else []
+        self._made: dict[str, Headers] = {}
+        self._until = 0.0
+        self.supported: Sequence[str] = ()
+        """The versions that may be asked for."""
+
+    def headers(self, version: str, now: float) -> Headers:
+        """Return what an answer in `version` says."""
+        if now >= self._until:
+            self._renew(now)
+        if (made := self._made.get(version)) is None:
+            made = self._made[version] = self._all(version)
+        return made
+
+    def successor(self, version: str, root: str | None, path: str) -> Headers:
+        """Return the link to the same resource in the version that follows on `version`, if
+        it has a URL of its own."""
+        next_ = self._versions.successor(version)
+        if root is None or next_ is None:
+            return ()
+        home = root.rpartition("/")[0]
+        url = quote(f"{home}/{next_}{path.removeprefix(root)}", safe="/:@!$&'()*+,;=~-._")
+        return [(b"link", f'<{url}>; rel="successor-version"'.encode("latin-1"))]
+
+    def _renew(self, now: float) -> None:
+        ends = [each.sunset or inf for each in self._versions.deprecations.values()]
+        self._until = min((end for end in ends if end > now), default=inf)
+        self.supported, self._made = self._versions.supported(now), {}
+
+    def _all(self, version: str) -> Headers:
+        ends = self._versions.deprecations
+        deprecated = [name for name in self.supported if name in ends]
+        said = [(b"api-version", version.encode())]
+        said.append((b"api-supported-versions", ", ".join(self.supported).encode()))
+        if deprecated:
+            said.append((b"api-deprecated-versions", ", ".join(deprecated).encode()))
+        if version in ends:
+            said += _end(ends[version])
+        return [*said, *self._vary]
+
+
+def _end(ends: Deprecation) -> Headers:
+    said = [(b"deprecation", f"@{ends.since:.0f}".encode())]
+    if ends.sunset is not None:
+        said.append((b"sunset", ends.sunset_date.encode()))
+    if ends.link:
+        said.append((b"link", f'<{ends.link}>; rel="deprecation"'.encode()))
+        if ends.sunset is not None:
+            said.append((b"link", f'<{ends.link}>; rel="sunset"'.encode()))
+    return said
