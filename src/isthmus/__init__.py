@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
+    from isthmus.services.client import Client
     from isthmus.streams import Stream
 
 __version__ = "0.1.0"
@@ -105,6 +106,7 @@ _HOMES = {
     ),
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
+    "isthmus.services.client": ("Client",),
     "isthmus.streams": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -115,6 +117,7 @@ __all__ = [
     "Bulkhead",
     "Cache",
     "CircuitBreaker",
+    "Client",
     "ConfigError",
     "ConflictError",
     "CorruptedError",
