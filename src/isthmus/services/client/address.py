@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 from isthmus.errors import ConfigError
 from isthmus.url import redacted
 
-__all__ = ["Address"]
+__all__ = ["REMEMBERED", "Address", "origin_of"]
 
 _SAFE = "/%:@!$&'()*+,;=~-._?"
 _NAMED = re.compile(r"\{(\w+)\}")

@@ -1,35 +1,41 @@
-"""Requests over aiohttp: its pool, its parser; errors that say how far a request came."""
+"""Requests over aiohttp: its pool, its connections, its parser.
 
-import socket
+Its ClientSession is not used: what that does beyond (cookies, redirects, proxies, middleware) is
+twice the work of the rest, and its errors don't tell a request that was never sent from one that
+was. What is used instead is `TCPConnector.connect`, and of a connection its `protocol`.
+"""
+
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from functools import cached_property
 from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError, StreamWriter
+from multidict import CIMultiDict
 from yarl import URL
 
-from isthmus.services.client.errors import (
-    AnswerTooLargeError,
-    ConnectionBrokenError,
-    ConnectRefusedError,
-    ConnectTimedOutError,
-    NameUnknownError,
-    NotHttpError,
-    TlsFailedError,
-    UnreachableError,
-)
-from isthmus.services.client.transport import Outgoing, Reply
+from isthmus.errors import ConfigError
+from isthmus.services.client.errors import AnswerTooLargeError
+from isthmus.services.client.lost import broken, cut_short, not_connected
+from isthmus.services.client.transport import Headers, Outgoing, Reply
 
 __all__ = ["AiohttpTransport"]
 
 USED = "isthmus_used"
+"""Attribute of a connection's protocol that has carried a request."""
 STALE = 3
-"""Pooled connections in a row that may prove closed before a request gives up."""
+"""Pooled connections in a row that may prove to be closed before a request gives up."""
+JOINED = 1 << 16
+"""Most bytes of a body that are copied to be one write with the headers."""
+BUFFER = 1 << 16
+"""Bytes of an answer after which its connection is not read until somebody takes them."""
 
 
 class AiohttpTransport:
-    """A pool of connections that is one client's own. HTTP/1.1; environment variables for proxies
-    and .netrc are not looked at; cookies are not kept."""
+    """A pool of connections that is one client's own. HTTP/1.1; what the environment says of
+    proxies is not looked at; cookies are not kept."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, keep_alive: float = 15.0) -> None:
         """
@@ -38,103 +44,186 @@ class AiohttpTransport:
             keep_alive: Seconds that an idle connection is kept.
         """
         self._tls, self._keep_alive = tls, keep_alive
-        self._session: aiohttp.ClientSession | None = None
-        self._urls: dict[str, URL] = {}
+        self._connector: aiohttp.TCPConnector | None = None
+        self._places: dict[str, _Place] = {}
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
 
     async def send(self, request: Outgoing) -> Reply:
-        session = self._session
-        if session is None:
-            session = self._session = self._opened()
+        url = request.url
+        split = url.find("/", 8)
+        place = self._places.get(url[:split] if split > 0 else url)
+        if place is None:
+            place = self._place(url)
+        head = _head(request, place.authority, url[split:] if split > 0 else "/")
         for turn in range(1, STALE + 1):
+            connection = await self._connected(request, place)
+            protocol = connection.protocol
+            reused = getattr(protocol, USED, False)
             try:
-                response = await session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    data=request.body or None,
-                    headers=request.headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(connect=request.connect),
-                )
-                return Reply(response.status, response.headers, _Arriving(response))
-            except _Lost as lost:
-                if turn == STALE or not (lost.stale and request.repeatable):
-                    raise _broken(request, lost.__cause__ or lost) from lost.__cause__
-            except (aiohttp.ClientError, OSError) as error:
-                raise _told(request, error) from error
+                if request.body.__class__ is bytes:
+                    _write(protocol, request, head)
+                    message, content = await protocol.read()
+                    if message.code < 200:
+                        message, content = await _begun(protocol)
+                else:
+                    message, content = await _uploaded(connection, request, place)
+            except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+                connection.close()
+                if reused and request.repeatable and turn < STALE and _is_stale(error):
+                    continue
+                raise broken(request, error) from error
+            except BaseException:
+                connection.close()
+                raise
+            return Reply(
+                message.code, message.headers, _Arriving(connection, content, message, request)
+            )
         raise AssertionError
 
     async def aclose(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        self._places.clear()
+        if connector is not None:
+            await connector.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0,  # the policy's bulkhead bounds calls, and the client its streams
-            keepalive_timeout=self._keep_alive,
-            ssl=self._tls or True,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(),
-            request_class=_Request,
-            response_class=_Response,
-        )
-
-
-class _Lost(Exception):  # noqa: N818 - caught in this file
-    """The connection broke while a request was sent, or its answer awaited."""
-
-    def __init__(self, *, stale: bool) -> None:
-        super().__init__()
-        self.stale = stale
-        """Whether the connection had been used before, so that it may have been closed before
-        the request came."""
-
-
-class _Request(aiohttp.ClientRequest):
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        stale = getattr(conn.protocol, USED, False)
-        setattr(conn.protocol, USED, True)
+    async def _connected(self, request: Outgoing, place: "_Place") -> Any:
+        connector = self._connector
+        if connector is None:
+            raise ConfigError("the transport was closed while a request was sent")
+        timeout = self._timeouts.get(request.connect)
+        if timeout is None:
+            timeout = aiohttp.ClientTimeout(total=None, connect=request.connect)
+            self._timeouts[request.connect] = timeout
         try:
-            response: Any = await super().send(conn)
-        except (aiohttp.ClientConnectionError, OSError) as error:
-            raise _Lost(stale=stale) from error
-        response.stale = stale
-        return response
+            return await connector.connect(place, traces=[], timeout=timeout)
+        except (aiohttp.ClientError, OSError) as error:
+            raise not_connected(request, error) from error
+
+    def _place(self, url: str) -> "_Place":
+        if self._connector is None:
+            self._connector = aiohttp.TCPConnector(
+                limit=0,  # the policy's bulkhead bounds calls, the client its streams
+                keepalive_timeout=self._keep_alive,
+                ssl=self._tls or True,
+            )
+        split = url.find("/", 8)
+        origin = url[:split] if split > 0 else url
+        place = self._places[origin] = _Place("GET", URL(origin), loop=asyncio.get_running_loop())
+        return place
 
 
-class _Response(aiohttp.ClientResponse):
-    stale = False
+class _Place(aiohttp.ClientRequest):
+    """What a connector has to know of where it connects to; the same for all requests."""
 
-    async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        try:
-            return await super().start(connection)
-        except (aiohttp.ClientConnectionError, OSError) as error:
-            raise _Lost(stale=self.stale) from error
+    @cached_property
+    def connection_key(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().connection_key
+
+    @cached_property
+    def authority(self) -> str:
+        return self.headers["Host"]
+
+
+def _write(protocol: Any, request: Outgoing, head: bytes) -> None:
+    """Send all of a request."""
+    transport = _prepared(protocol, request)
+    body: Any = request.body
+    if len(body) <= JOINED:
+        transport.write(head + body)
+    else:
+        transport.write(head)
+        transport.write(body)
+
+
+def _prepared(protocol: Any, request: Outgoing) -> Any:
+    """Return the transport to write to, ready for an answer."""
+    transport = protocol.transport
+    if transport is None or transport.is_closing():
+        raise aiohttp.ServerDisconnectedError
+    setattr(protocol, USED, True)
+    protocol.set_response_params(
+        timer=None,
+        skip_payload=request.method == "HEAD",
+        read_until_eof=True,
+        auto_decompress=True,
+        read_bufsize=BUFFER,
+    )
+    return transport
+
+
+async def _begun(protocol: Any) -> Any:
+    """Return status and headers, and the body that follows."""
+    while True:
+        message, content = await protocol.read()
+        if message.code >= 200 or message.code == 101:
+            return message, content
+
+
+async def _uploaded(connection: Any, request: Outgoing, place: _Place) -> Any:
+    """Send a request whose body comes in pieces, and return the answer's beginning: that may
+    come before the end of the body, which is then given up."""
+    protocol = connection.protocol
+    _prepared(protocol, request)
+    writing = asyncio.ensure_future(_written(protocol, request, place))
+    reading = asyncio.ensure_future(_begun(protocol))
+    try:
+        await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
+        if not writing.done():
+            protocol.force_close()
+        elif not reading.done():
+            await writing
+        return await reading
+    finally:
+        for task in (writing, reading):
+            task.cancel()
+        await asyncio.wait((writing, reading))
+        for task in (writing, reading):
+            if not task.cancelled():
+                task.exception()  # seen
+
+
+async def _written(protocol: Any, request: Outgoing, place: _Place) -> None:
+    headers = CIMultiDict(request.headers)
+    headers["Host"] = place.authority
+    writer = StreamWriter(protocol, asyncio.get_running_loop())
+    if "Content-Length" not in headers:
+        headers["Transfer-Encoding"] = "chunked"
+        writer.enable_chunking()
+    target = request.url[request.url.find("/", 8) :]
+    await writer.write_headers(f"{request.method} {target} HTTP/1.1", headers)
+    source: Any = request.body
+    async for chunk in source:
+        await writer.write(chunk)
+    await writer.write_eof()
 
 
 class _Arriving:
-    """The body of an aiohttp response."""
+    """The body of an answer, on its connection."""
 
-    __slots__ = ("_response",)
+    __slots__ = ("_connection", "_content", "_message", "_request")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+    def __init__(self, connection: Any, content: Any, message: Any, request: Outgoing) -> None:
+        self._connection, self._content = connection, content
+        self._message, self._request = message, request
 
     async def read(self, limit: int) -> bytes:
-        headers = self._response.headers
+        headers: Headers = self._message.headers
         length = headers.get("Content-Length", "")
-        if length.isdecimal() and "Content-Encoding" not in headers:
+        try:
+            if not length.isdecimal() or "Content-Encoding" in headers:
+                return await self._gathered(limit)
             if int(length) > limit:
-                await self.aclose()
                 raise AnswerTooLargeError(limit)
-            try:
-                return await self._response.read()
-            except (aiohttp.ClientError, OSError) as error:
-                raise _cut_short(self._response, error) from error
-        return await self._gathered(limit)
+            content = self._content
+            body = content.read_nowait() if content.is_eof() else await content.read()
+        except (aiohttp.ClientError, OSError) as error:
+            self._connection.close()
+            raise cut_short(self._request, self._message.code, error) from error
+        except BaseException:
+            self._connection.close()
+            raise
+        self._end()
+        return body
 
     async def _gathered(self, limit: int) -> bytes:
         parts, size = list[bytes](), 0
@@ -142,72 +231,58 @@ class _Arriving:
             parts.append(chunk)
             size += len(chunk)
             if size > limit:
-                await self.aclose()
                 raise AnswerTooLargeError(limit)
         return b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        content = self._content
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await content.readany():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            raise _cut_short(self._response, error) from error
+            self._connection.close()
+            raise cut_short(self._request, self._message.code, error) from error
+        except BaseException:
+            self._connection.close()
+            raise
+        self._end()
 
     async def aclose(self) -> None:
-        if not self._response.closed:
-            self._response.close()
+        if self._content.is_eof():
+            self._end()
+        else:
+            self._connection.close()
+
+    def _end(self) -> None:
+        """Give the connection back, unless what was sent is not all taken."""
+        transport = self._connection.transport
+        if transport is not None and transport.get_write_buffer_size():
+            self._connection.close()
+        else:
+            self._connection.release()
 
 
-def _told(request: Outgoing, error: Exception) -> Exception:
-    """Return what an error of aiohttp's means."""
-    what, why = _asked(request), f"{type(error).__name__}: {error}"
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return ConnectTimedOutError(
-                f"{what} was not sent: no connection within {request.connect:.3g} s"
-            )
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return TlsFailedError(f"{what} was not sent: TLS failed: {_reason(error)}")
-        case aiohttp.ClientConnectorError():
-            return _unconnected(what, error.os_error)
-        case aiohttp.ClientResponseError():
-            return NotHttpError(f"{what} was answered by what is not HTTP: {error.message}")
-        case aiohttp.ClientPayloadError():
-            return ConnectionBrokenError(f"{what}: the answer broke off: {why}")
-        case _:
-            return _broken(request, error)
+def _head(request: Outgoing, authority: str, target: str) -> bytes:
+    """Return the request's first lines.
+
+    Raises:
+        ConfigError: A header holds the end of a line.
+    """
+    headers, body = request.headers, request.body
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ConfigError(f"a header of {request!r} holds the end of a line")
+    if isinstance(body, bytes) and (body or request.method not in BARE):
+        lines += f"Content-Length: {len(body)}\r\n"
+    return f"{request.method} {target} HTTP/1.1\r\nHost: {authority}\r\n{lines}\r\n".encode()
 
 
-def _unconnected(what: str, error: OSError) -> UnreachableError:
-    reason = error.strerror or error
-    if isinstance(error, socket.gaierror) or isinstance(error.__cause__, socket.gaierror):
-        return NameUnknownError(f"{what} was not sent: its name cannot be resolved: {reason}")
-    if isinstance(error, ssl.SSLError):
-        return TlsFailedError(f"{what} was not sent: TLS failed: {reason}")
-    if isinstance(error, ConnectionRefusedError):
-        return ConnectRefusedError(f"{what} was not sent: the connection was refused")
-    return UnreachableError(f"{what} was not sent: there is no way to it: {reason}")
+BARE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "DELETE"))
+"""Methods whose requests need not say that they have no body."""
 
 
-def _broken(request: Outgoing, error: BaseException) -> ConnectionBrokenError:
-    return ConnectionBrokenError(
-        f"{_asked(request)}: the connection broke before an answer came, so that it may have had "
-        f"its effect: {type(error).__name__}: {error}"
+def _is_stale(error: BaseException) -> bool:
+    """Return whether an error is as of a connection that had been closed meanwhile."""
+    return isinstance(
+        error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError
     )
-
-
-def _cut_short(response: aiohttp.ClientResponse, error: Exception) -> ConnectionBrokenError:
-    what = f"{response.method} {response.url.with_query(None)}"
-    return ConnectionBrokenError(
-        f"{what}: the answer {response.status} broke off before its end: "
-        f"{type(error).__name__}: {error}"
-    )
-
-
-def _asked(request: Outgoing) -> str:
-    return f"{request.method} {request.url.partition('?')[0]}"
-
-
-def _reason(error: Any) -> str:
-    found = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
-    return str(found or error)

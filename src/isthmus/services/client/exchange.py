@@ -1,11 +1,12 @@
 """One attempt of a call: a request goes out, an answer comes back and is judged."""
 
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
 from urllib.parse import urljoin
 
 from isthmus.resilience.degraded import HEADER as DEGRADED
 from isthmus.resilience.degraded import degraded_in, note_degraded
+from isthmus.resilience.guarded import OPENING
 from isthmus.services.client.address import origin_of
 from isthmus.services.client.auth import Auth
 from isthmus.services.client.call import SAFE, Call
@@ -17,7 +18,9 @@ from isthmus.services.client.notices import Notices
 from isthmus.services.client.transport import Body, Headers, Outgoing, Reply, Transport, Whole
 from isthmus.signals import Signals
 
-__all__ = ["REDIRECTS", "Exchange"]
+__all__ = ["REDIRECTS", "Exchange", "Send"]
+
+Send = Callable[[Call], Awaitable[Reply]]
 
 REDIRECTS = 5
 """Redirects that a call follows, if it only asks and they stay with the same origin."""
@@ -45,35 +48,65 @@ class Exchange:
         self._carries, self._limit = carries, limit
         self._notices = Notices(name)
 
-    async def whole(self, call: Call) -> Reply:
-        """Return the answer, read to its end.
+    def whole(self, operation: str) -> Send:
+        """Return what sends a call and gives its answer, read to its end; named for errors."""
+        hub, limit, opened = self.signals, self._limit, self._opened
 
-        Raises:
-            AnswerError: Its status is 400 or more, and not allowed.
-        """
-        signals = self.signals
-        if signals.active and signals.wanted(CallMade):
-            return await self._told(call, self._whole)
-        return await self._whole(call)
+        async def sent(call: Call) -> Reply:
+            began = time.perf_counter() if hub.active and hub.wanted(CallMade) else 0.0
+            try:
+                reply = await opened(call)
+                body = reply.body
+                try:
+                    content = await body.read(limit)
+                except BaseException:
+                    await body.aclose()
+                    raise
+            except BaseException as error:
+                if began:
+                    self._tell(call, began, error, getattr(error, "status", 0))
+                raise
+            if began:
+                self._tell(call, began, None, reply.status)
+            return Reply(reply.status, reply.headers, Whole(content))
 
-    async def opened(self, call: Call) -> Reply:
-        """Return the answer once its headers are there; its body has to be closed."""
-        signals = self.signals
-        if signals.active and signals.wanted(CallMade):
-            return await self._told(call, self._opened)
-        return await self._opened(call)
+        sent.__name__ = sent.__qualname__ = operation
+        return sent
 
-    async def _whole(self, call: Call) -> Reply:
-        reply = await self._opened(call)
-        body = reply.body
-        try:
-            content = await body.read(self._limit)
-        except BaseException:
-            await body.aclose()
-            raise
-        return Reply(reply.status, reply.headers, Whole(content))
+    def opened(self, operation: str) -> Send:
+        """Return what sends a call and gives its answer once the headers are there. A policy
+        that keeps answers, or races for them, can't be around it: the body has to be closed."""
+        hub = self.signals
+
+        async def opened(call: Call) -> Reply:
+            began = time.perf_counter() if hub.active and hub.wanted(CallMade) else 0.0
+            try:
+                reply = await self._opened(call)
+            except BaseException as error:
+                if began:
+                    self._tell(call, began, error, getattr(error, "status", 0))
+                raise
+            if began:
+                self._tell(call, began, None, reply.status)
+            return reply
+
+        opened.__name__ = opened.__qualname__ = operation
+        setattr(opened, OPENING, True)
+        return opened
+
+    def _tell(self, call: Call, began: float, error: BaseException | None, status: int) -> None:
+        self.signals.emit(
+            CallMade(
+                client=self._name,
+                operation=call.operation,
+                status=status,
+                error="" if error is None else type(error).__name__,
+                took=time.perf_counter() - began,
+            )
+        )
 
     async def _opened(self, call: Call) -> Reply:
+        """Raises AnswerError if the status is 400 or more, and not allowed."""
         headers = call.headers.copy()
         headers.setdefault(REQUEST_ID, call.id)
         if self._carries:
@@ -105,7 +138,7 @@ class Exchange:
         url = request.url
         for _ in range(REDIRECTS):
             to = reply.headers.get("location", "")
-            url = urljoin(url, to)
+            url = urljoin(url, to).partition("#")[0]
             if reply.status not in MOVED or not to or not self._is_ours(url):
                 break
             await reply.body.aclose()
@@ -123,35 +156,14 @@ class Exchange:
             note_degraded(f"{self._name}.{part}", "the other side says so")
 
     async def _error(self, call: Call, reply: Reply) -> AnswerError:
-        error = error_of(
-            reply, await beginning(reply.body), client=self._name, operation=call.operation
-        )
+        body = await _beginning(reply.body)
+        error = error_of(reply, body, client=self._name, operation=call.operation)
         if call.begun:
-            vars(error)["retryable"] = False
+            vars(error)["retryable"] = False  # though it never ran: the body is used up
         return error
 
-    async def _told(self, call: Call, send: Any) -> Reply:
-        began, status, error = time.perf_counter(), 0, ""
-        try:
-            reply = await send(call)
-            status = reply.status
-            return reply
-        except BaseException as raised:
-            error, status = type(raised).__name__, getattr(raised, "status", 0)
-            raise
-        finally:
-            self.signals.emit(
-                CallMade(
-                    client=self._name,
-                    operation=call.operation,
-                    status=status,
-                    error=error,
-                    took=time.perf_counter() - began,
-                )
-            )
 
-
-async def beginning(body: Body) -> bytes:
+async def _beginning(body: Body) -> bytes:
     """Return as much of a body as an error needs; the connection outlives a short one."""
     parts, size = list[bytes](), 0
     try:

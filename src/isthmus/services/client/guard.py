@@ -1,16 +1,13 @@
 """The policy of an upstream around the sending of its calls."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from isthmus.resilience.guarded import OPENING
 from isthmus.resilience.policy import Policy
 from isthmus.resilience.timeout import Timeout
 from isthmus.services.client.call import SAFE, Call
-from isthmus.services.client.transport import Reply
+from isthmus.services.client.exchange import Send
 
 __all__ = ["Guard"]
-
-Send = Callable[[Call], Awaitable[Reply]]
 
 MARGIN = 0.95
 """Most of an attempt's seconds that connecting may take, so that a connection that does not come
@@ -21,11 +18,10 @@ class Guard:
     """Binds a policy once for each kind of call: by method, idempotence, and the operations that
     its timeouts know by name."""
 
-    def __init__(self, policy: Policy, send: Send, *, opening: bool = False) -> None:
-        """`opening`: `send` returns something that has to be closed, so that a policy which
-        would keep or race answers is refused."""
+    def __init__(self, policy: Policy, sending: Callable[[str], Send]) -> None:
+        """`sending` returns what sends a call, under the name that errors tell it by."""
         self.policy = policy
-        self._send, self._opening = send, opening
+        self._sending = sending
         self._parts: object = None
         self._operations = frozenset[str]()
         self._bound: dict[tuple[str, str, bool], tuple[Send, float | None]] = {}
@@ -54,14 +50,7 @@ class Guard:
     def _bind(self, method: str, operation: str, idempotent: bool) -> tuple[Send, float | None]:  # noqa: FBT001
         kind = "read" if method in SAFE else "write"
         policy = self.policy.with_(idempotent=idempotent).for_(operation, kind)
-        send = self._send
-
-        async def sent(call: Call) -> Reply:
-            return await send(call)
-
-        sent.__name__ = sent.__qualname__ = operation or method
-        if self._opening:
-            setattr(sent, OPENING, True)
+        sent = self._sending(operation or method)
         return policy(sent), _connect_within(policy)
 
 

@@ -1,13 +1,13 @@
 """An open client: the policy around what is sent, and the transport that sends it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from isthmus.resilience.errors import BulkheadFullError
 from isthmus.resilience.policy import Policy
 from isthmus.services.client.call import Call
-from isthmus.services.client.exchange import Exchange
+from isthmus.services.client.exchange import Exchange, Send
 from isthmus.services.client.facts import log
 from isthmus.services.client.guard import Guard
 from isthmus.services.client.transport import Reply, Transport
@@ -21,20 +21,17 @@ class Link:
     def __init__(self, name: str, policy: Policy, exchange: Exchange, *, streams: int) -> None:
         self._name, self._exchange = name, exchange
         self._whole = Guard(policy, exchange.whole)
-        self._opened = Guard(policy, exchange.opened, opening=True)
+        self._opened = Guard(policy, exchange.opened)
         self._streams, self._open = streams, 0
 
     @property
     def transport(self) -> Transport:
         return self._exchange.transport
 
-    async def send(self, call: Call) -> Any:
+    def send(self, call: Call) -> Awaitable[Any]:
         """Return the answer, read to its end; or what a Fallback of the policy gives."""
-        try:
-            return await self._whole.around(call)(call)
-        except Exception as error:
-            self._tell_begun(call, error)
-            raise
+        send = self._whole.around(call)
+        return send(call) if call.body.__class__ is bytes else self._telling(send, call)
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[Reply]:
@@ -52,7 +49,7 @@ class Link:
             )
         self._open += 1
         try:
-            reply = await self._opening(call)
+            reply = await self._telling(self._opened.around(call), call)
             try:
                 yield reply
             finally:
@@ -60,16 +57,13 @@ class Link:
         finally:
             self._open -= 1
 
-    async def _opening(self, call: Call) -> Reply:
+    async def _telling(self, send: Send, call: Call) -> Any:
+        """Say why a call is not tried again whose body can be read only once."""
         try:
-            return await self._opened.around(call)(call)
+            return await send(call)
         except Exception as error:
-            self._tell_begun(call, error)
+            if call.begun:
+                why = "its body is a stream that was begun, and cannot be sent again"
+                error.add_note(f"{call.operation} is not retried: {why}")
+                log.warning("%s: %s is not retried: %s", self._name, call.operation, why)
             raise
-
-    def _tell_begun(self, call: Call, error: Exception) -> None:
-        """Say why a call was not tried again whose body can be read only once."""
-        if call.begun:
-            why = "its body is a stream that was begun, and cannot be sent again"
-            error.add_note(f"{call.operation} is not retried: {why}")
-            log.warning("%s: %s is not retried: %s", self._name, call.operation, why)

@@ -7,7 +7,7 @@ from multidict import CIMultiDict
 
 from isthmus.errors import ConfigError
 from isthmus.message import new_id
-from isthmus.services.client.address import Address
+from isthmus.services.client.address import REMEMBERED, Address
 from isthmus.services.client.call import IDEMPOTENT, Call, Once
 from isthmus.services.client.carried import id_here
 from isthmus.services.client.content import Sent, content
@@ -36,6 +36,7 @@ class Requesting:
     ) -> None:
         """Raises ConfigError if a header cannot be sent."""
         self._client, self._address, self._key_header = client, address, key_header
+        self._operations: dict[tuple[str, str], str] = {}
         self._checked([(key_header, "")])
         self._headers = CIMultiDict[str](STANDARD)
         self._headers.update(self._checked(headers.items()))
@@ -49,8 +50,7 @@ class Requesting:
         """
         if not words.keys() <= KNOWN:
             raise self._unknown(words)
-        if _METHOD.fullmatch(method) is None:
-            raise ConfigError(f"{self._client}: {method!r} is no method: write it as 'POST'")
+        operation = self._operations.get((method, path)) or self._operation(method, path)
         headers = self._headers.copy()
         sent = self._body(body, headers)
         if (more := words.get("headers")) is not None:
@@ -62,13 +62,21 @@ class Requesting:
         return Call(
             method,
             self._address.url(path, encoded(params) if params else "", named),
-            f"{method} {path.partition('?')[0]}",
+            operation,
             headers=headers,
             body=sent,
             idempotent=method in IDEMPOTENT or (key is not None and key is not False),
             allow=words.get("allow", NONE),
             id=id_here(),
         )
+
+    def _operation(self, method: str, path: str) -> str:
+        if _METHOD.fullmatch(method) is None:
+            raise ConfigError(f"{self._client}: {method!r} is no method: write it as 'POST'")
+        operation = f"{method} {path.partition('?')[0]}"
+        if len(self._operations) < REMEMBERED:
+            self._operations[method, path] = operation
+        return operation
 
     def _body(self, body: object, headers: CIMultiDict[str]) -> Sent:
         if body is None:
