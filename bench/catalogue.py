@@ -17,6 +17,7 @@ NAMES = (
     "footprint",
     "resilience",
     "rest",
+    "client",
 )
 
 

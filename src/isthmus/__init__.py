@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
+    from isthmus.services.client import Client
     from isthmus.services.versioning import MediaType, Uri
     from isthmus.streams import Stream
     from isthmus.versions import Version, Versions
@@ -108,6 +109,7 @@ _HOMES = {
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
     "isthmus.services.versioning": ("MediaType", "Uri"),
+    "isthmus.services.client": ("Client",),
     "isthmus.streams": ("Stream",),
     "isthmus.versions": ("Version", "Versions"),
 }
@@ -119,6 +121,7 @@ __all__ = [
     "Bulkhead",
     "Cache",
     "CircuitBreaker",
+    "Client",
     "ConfigError",
     "ConflictError",
     "CorruptedError",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from isthmus.handling.schedules import CatchUp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import SharedState
+    from isthmus.services.client.client import Client
+    from isthmus.services.client.options import ClientWords
     from isthmus.services.rest.options import RouteWords
     from isthmus.services.versioning.reader import Choice, Place
     from isthmus.streams import Stream
@@ -133,6 +135,17 @@ class Module:
     # --- gRPC -------------------------------------------------------------------------------
 
     # --- calling others ---------------------------------------------------------------------
+
+    def client(self, name: str, base_url: str, **options: "Unpack[ClientWords]") -> "Client":
+        """Declare an upstream that is called over HTTP; open while the App is.
+
+        Every call is guarded, by default with 30 s in all, three attempts of 10 s, a circuit
+        breaker and a bulkhead, which are the upstream's own; configuration amends them by its
+        name (`isthmus.resilience.policies`), `policy=` replaces them. See `Client`.
+        """
+        from isthmus.services.client.door import client
+
+        return client(self.declarations, name, base_url, **options)
 
     # --- API versions -----------------------------------------------------------------------
 

@@ -110,6 +110,11 @@ class Policy:
             found += strategy.strategies if isinstance(strategy, Policy) else (strategy,)
         return tuple(found)
 
+    @property
+    def parts(self) -> tuple[Strategy, ...]:
+        """As `strategies`, but policies within unopened. The same object until they change."""
+        return self._strategies
+
     def __repr__(self) -> str:
         said = [repr(strategy) for strategy in self._strategies]
         said += [f"name={self.name!r}"] if self.name else []

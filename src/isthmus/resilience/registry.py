@@ -63,6 +63,7 @@ class Policies:
         self._policies: dict[str, NamedPolicy] = {}
         self._defined: dict[str, tuple[Defined, ...]] = {}
         self._asked_for = set[str]()
+        self._said: Mapping[str, Mapping[str, Any]] = {}
         self._budgets = Budgets()
 
     def define(self, name: str, /, *strategies: Strategy, **words: Unpack[PolicyWords]) -> Policy:
@@ -76,6 +77,26 @@ class Policies:
         policy = NamedPolicy(*strategies, **{**words, "name": name})
         self._policies[name] = policy
         self._defined[name] = tuple(map(Defined.by_code, policy.strategies))
+        return policy
+
+    def default(self, name: str, /, *strategies: Strategy, **words: Unpack[PolicyWords]) -> Policy:
+        """Return the policy that code defined by this name; if none did, define it, as amended
+        by what was loaded already.
+
+        Raises:
+            ConfigError: What was loaded and these strategies cannot work together.
+        """
+        if name in self._defined:
+            return self.get(name)
+        policy = self._policies.get(name) or NamedPolicy(**{**words, "name": name})
+        before = self._defined.copy()
+        self._defined[name] = tuple(map(Defined.by_code, strategies))
+        try:
+            policy.become(self._amended(name, self._said.get(name, {})))
+        except ConfigError:
+            self._defined = before
+            raise
+        self._policies[name] = policy
         return policy
 
     def get(self, name: str) -> Policy:
@@ -117,6 +138,7 @@ class Policies:
         for name, strategies in wanted.items():
             policies[name].refuse(strategies)
         self._policies.update(policies)
+        self._said = said
         for name, strategies in wanted.items():
             policies[name].become(strategies)
         self._tell_mistyped(said)
