@@ -5,11 +5,13 @@
 * `queue_model`, `log_model`, `store_model`: the same random calls on an engine
   and on memory, answer by answer.
 * `Chaotic`, `Chaos`: an engine that drops, delays, repeats and fails by script.
+* `FaultProxy`, and `Latency`, `Bandwidth`, `Slices`, `BlackHole`, `HalfOpen`, `Reset`,
+  `Close`, `Refuse`, `Corrupt`: a network that fails, between a client and a real server.
 * `Torture`: real processes that are killed, frozen and begun anew; a `Recorder` of
   what they told, and a `Reckoning` of what became of it.
 
 The test classes need pytest, the models hypothesis too: `pip install
-'isthmus[testing]'`. Chaos and torture need nothing.
+'isthmus[testing]'`. The others need nothing.
 """
 
 import importlib
@@ -17,6 +19,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from isthmus.testing.chaos import Chaos, Chaotic, Fault
+from isthmus.testing.faults import (
+    Bandwidth,
+    BlackHole,
+    Close,
+    Corrupt,
+    FaultProxy,
+    HalfOpen,
+    Latency,
+    NetworkFault,
+    Refuse,
+    Reset,
+    Slices,
+)
 from isthmus.testing.torture import Place, Reckoning, Recorder, Torture, Witness
 
 if TYPE_CHECKING:
@@ -32,18 +47,29 @@ if TYPE_CHECKING:
     from isthmus.testing.model import OpenEmpty, log_model, queue_model, store_model
 
 __all__ = [
+    "Bandwidth",
+    "BlackHole",
     "Chaos",
     "Chaotic",
+    "Close",
     "Conformance",
+    "Corrupt",
     "EngineConformance",
     "Fault",
+    "FaultProxy",
+    "HalfOpen",
+    "Latency",
     "LogConformance",
+    "NetworkFault",
     "OpenEmpty",
     "Opening",
     "Place",
     "QueueConformance",
     "Reckoning",
     "Recorder",
+    "Refuse",
+    "Reset",
+    "Slices",
     "StoreConformance",
     "Torture",
     "TransactionConformance",
