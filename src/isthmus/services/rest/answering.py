@@ -71,7 +71,8 @@ class Answering:
         """Read what the request gives, and judge it."""
         parameters, body = self._parameters, b""
         if parameters.body is not None:
-            body = await read(call, limit=self._limit)
+            announced = call.told.get(b"content-length", b"0")
+            body = await read(call.receive, announced=announced, limit=self._limit)
         format_ = self._format_of(body, call)
         call.values = parameters.read(call, body, format_)
         if self._asks:

@@ -3,7 +3,6 @@
 from starlette.types import Message, Receive
 
 from isthmus.services.problem import Problem
-from isthmus.services.rest.call import RequestCall
 
 __all__ = ["again", "bounded", "read"]
 
@@ -37,19 +36,18 @@ def again(body: bytes, receive: Receive) -> Receive:
     return received
 
 
-async def read(call: RequestCall, *, limit: int) -> bytes:
-    """Return the whole body.
+async def read(receive: Receive, *, announced: bytes, limit: int) -> bytes:
+    """Return the whole body; `announced` is what its content-length says, "0" without one.
 
     Raises:
         Problem: 413, it is larger than `limit`; 400, the client went away before its end.
     """
-    announced = call.told.get(b"content-length", b"0")
     if announced.isdigit() and int(announced) > limit:
-        raise await _too_large(call.receive, limit, left=int(announced))
-    event = await call.receive()
+        raise await _too_large(receive, limit, left=int(announced))
+    event = await receive()
     if "body" in event and not _goes_on(event) and len(event["body"]) <= limit:
         return event["body"]
-    return await _in_parts(event, call.receive, limit=limit)
+    return await _in_parts(event, receive, limit=limit)
 
 
 async def _in_parts(event: Message, receive: Receive, *, limit: int) -> bytes:

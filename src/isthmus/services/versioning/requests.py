@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from starlette.requests import Request
+from starlette.datastructures import Headers as HeadersOf
 from starlette.types import Receive, Scope
 
 from isthmus.errors import SchemaError
@@ -39,11 +39,12 @@ class Upgrade:
         Raises:
             Problem: 422 with the faults in the older version's words; 413, 415 or 400.
         """
-        request = Request(scope, receive)
-        if not is_json(request.headers.get("content-type", "application/json")):
+        headers = HeadersOf(scope=scope)
+        if not is_json(headers.get("content-type", "application/json")):
             return scope, receive
-        _refuse_encoded(request.headers)
-        body = await read(request, limit=self._limit)
+        _refuse_encoded(headers)
+        announced = headers.get("content-length", "0").encode("latin-1")
+        body = await read(receive, announced=announced, limit=self._limit)
         led = self._led(body) if body else body
         return {**scope, "headers": resized(scope["headers"], len(led))}, again(led, receive)
 
