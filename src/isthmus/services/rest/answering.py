@@ -73,7 +73,7 @@ class Answering:
         if parameters.body is not None:
             body = await read(call, limit=self._limit)
         format_ = self._format_of(body, call)
-        call.values = parameters.read(call, body, format_)
+        parameters.read(call, body, format_)
         if self._asks:
             wanted, receive = parameters.body is not None, call.receive
             call.receive = again(body, receive) if wanted else bounded(receive, limit=self._limit)
