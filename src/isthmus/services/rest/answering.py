@@ -74,7 +74,7 @@ class Answering:
             announced = call.told.get(b"content-length", b"0")
             body = await read(call.receive, announced=announced, limit=self._limit)
         format_ = self._format_of(body, call)
-        call.values = parameters.read(call, body, format_)
+        parameters.read(call, body, format_)
         if self._asks:
             wanted, receive = parameters.body is not None, call.receive
             call.receive = again(body, receive) if wanted else bounded(receive, limit=self._limit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
@@ -11,14 +11,7 @@ from starlette.types import Receive, Scope
 from isthmus.handling.calling.inject import Call
 from isthmus.handling.host import Host
 
-__all__ = ["RequestCall", "Values"]
-
-
-class Values(NamedTuple):
-    """What one request gave."""
-
-    texts: Sequence[Any] = ()
-    body: Any = None
+__all__ = ["RequestCall"]
 
 
 class RequestCall(Call):
@@ -29,7 +22,10 @@ class RequestCall(Call):
         self.scope, self.receive = scope, receive
         self.told: Mapping[bytes, bytes] = dict(scope["headers"])
         """Its headers, by name in small letters; of several of one name the last."""
-        self.values = Values()
+        self.texts: Sequence[Any] = ()
+        """The values of its parameters that came as text, in the order of `Parameters.texts`."""
+        self.content: Any = None
+        """The value of its body."""
 
     @cached_property
     def headers(self) -> Headers:  # pyright: ignore[reportIncompatibleVariableOverride]

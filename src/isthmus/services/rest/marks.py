@@ -7,7 +7,7 @@ __all__ = ["Body", "Cookie", "Form", "Query"]
 
 
 class Query(msgspec.Struct, frozen=True):
-    """`Annotated[str, Query("sort-by")]`: a parameter of the query, by another name than its own."""
+    """`Annotated[str, Query("sort-by")]`: a parameter of the query, by another name."""
 
     name: str = ""
 

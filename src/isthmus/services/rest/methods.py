@@ -1,6 +1,6 @@
 """One path with its methods, as an ASGI application."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,11 +25,11 @@ class Methods:
         self._allowed = ", ".join(sorted(known))
         self._applications.setdefault("OPTIONS", self._tell)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         application = self._applications.get(scope["method"])
         if application is None:
             raise self._refusal(scope)
-        await application(scope, receive, send)
+        return application(scope, receive, send)
 
     async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
         await Whole(204, [(b"allow", self._allowed.encode())])(scope, receive, send)

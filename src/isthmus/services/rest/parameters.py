@@ -14,7 +14,7 @@ from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.schema import schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.services.problem import Fault, Problem
-from isthmus.services.rest.call import RequestCall, Values
+from isthmus.services.rest.call import RequestCall
 from isthmus.services.rest.formats import JSON, Format
 from isthmus.services.rest.marks import Body, Cookie, Query
 from isthmus.services.rest.payload import Payload
@@ -61,35 +61,30 @@ class Parameters:
         self.texts.append(Text(location, name or parameter.name, type_, parameter.default, several))
         return Source(partial(_text, place))
 
-    def read(self, call: RequestCall, body: bytes, format_: Format = JSON) -> Values:
-        """Return the values in the order in which they were offered.
+    def read(self, call: RequestCall, body: bytes, format_: Format = JSON) -> None:
+        """Give `call` the values.
 
         Raises:
             Problem: 422 with every fault, or 400 for a body that is not what it says it is.
         """
-        if not self.texts and self.body is not None:
-            return self._only_body(body, format_)
-        values, faults, content = list[Any](), list[Fault](), None
+        faults = self._read_texts(call) if self.texts else []
+        if self.body is not None:
+            try:
+                call.content = self.body.read(body, format_)
+            except SchemaError as error:
+                faults += faults_of(error, location="body")
+        if faults:
+            raise refusal(faults)
+
+    def _read_texts(self, call: RequestCall) -> list[Fault]:
+        call.texts = values = list[Any]()
+        faults = list[Fault]()
         for text in self.texts:
             try:
                 values.append(text.read(call))
             except ValueError as error:
                 faults.append(Fault(text.location, text.name, str(error)))
-        if self.body is not None:
-            try:
-                content = self.body.read(body, format_)
-            except SchemaError as error:
-                faults += faults_of(error, location="body")
-        if faults:
-            raise refusal(faults)
-        return Values(values, content)
-
-    def _only_body(self, body: bytes, format_: Format) -> Values:
-        assert self.body is not None
-        try:
-            return Values((), self.body.read(body, format_))
-        except SchemaError as error:
-            raise refusal(list(faults_of(error, location="body"))) from error
+        return faults
 
     def _unmarked(self, parameter: Parameter) -> Source | None:
         if not all(isinstance(mark, msgspec.Meta) for mark in parameter.marks):
@@ -109,11 +104,11 @@ class Parameters:
     def _add_body(self, parameter: Parameter) -> Source:
         schema = schema_of(_constrained(parameter))
         self.body = Payload(parameter.name, schema, parameter.default)
-        return Source(attrgetter("values.body"))
+        return Source(attrgetter("content"))
 
 
 def _text(place: int, call: RequestCall) -> Any:
-    return call.values.texts[place]
+    return call.texts[place]
 
 
 def _constrained(parameter: Parameter) -> Any:

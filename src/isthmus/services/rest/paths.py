@@ -1,6 +1,6 @@
 """Which application answers a path: a lookup where the path has no parameters, else a search."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from starlette.routing import BaseRoute, Router
 from starlette.routing import Mount as MountAt
@@ -23,13 +23,13 @@ class Paths:
         self._plain = {path: each for path, each in routes.items() if "{" not in path}
         self._router = Router(at, redirect_slashes=False, default=self._nothing_here)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and not scope["root_path"]:
             application = self._plain.get(scope["path"])
             if application is not None:
                 scope["path_params"] = {}
-                return await application(scope, receive, send)
-        await self._router(scope, receive, send)
+                return application(scope, receive, send)
+        return self._router(scope, receive, send)
 
     async def _nothing_here(self, scope: Scope, _: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

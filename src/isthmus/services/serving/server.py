@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.services.serving.corked import corked
 from isthmus.services.serving.facts import ServerListening
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.listener import address_of, inherited, listen
@@ -85,6 +86,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=75,
+                http=corked(),
             )
         )
 
