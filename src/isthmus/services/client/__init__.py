@@ -1,6 +1,8 @@
 """Calling other services over HTTP, guarded: `Client`, what it raises, and what carries it."""
 
+from isthmus.services.client.aiohttp_transport import AiohttpTransport
 from isthmus.services.client.answer import Answer, ServerEvent
+from isthmus.services.client.asgi_transport import AsgiTransport
 from isthmus.services.client.auth import Auth, Basic, Bearer
 from isthmus.services.client.client import Client
 from isthmus.services.client.content import Form
@@ -28,9 +30,11 @@ from isthmus.services.client.tls import Tls
 from isthmus.services.client.transport import Outgoing, Reply, Transport, Whole
 
 __all__ = [
+    "AiohttpTransport",
     "Answer",
     "AnswerError",
     "AnswerTooLargeError",
+    "AsgiTransport",
     "Auth",
     "Basic",
     "Bearer",

@@ -15,6 +15,7 @@ from isthmus.services.client.address import Address
 from isthmus.services.client.aiohttp_transport import AiohttpTransport
 from isthmus.services.client.answer import Answer
 from isthmus.services.client.auth import Auth
+from isthmus.services.client.call import Call
 from isthmus.services.client.declared import DeclaredClient
 from isthmus.services.client.defaults import default_policy, own_policy
 from isthmus.services.client.exchange import Exchange
@@ -320,7 +321,23 @@ class Client:
         async with link.stream(call) as reply:
             yield Answer(reply, call.operation, wait=patience, limit=self._limit)
 
+    async def send(self, call: Call) -> Any:
+        """Send a call that was made by hand, guarded; return the Reply, its body read to its end.
+        For those who build on a client, as `HttpxTransport` does.
+
+        Raises:
+            Exception: As `request`.
+        """
+        if self._link is None:
+            raise self._closed()
+        return await self._link.send(call)
+
     # -- life ---------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made."""
+        return self._link is not None
 
     async def open(self, *, signals: Signals | None = None) -> None:
         """Let calls be made. Nothing connects before the first.

@@ -117,6 +117,7 @@ class AnswerError(IsthmusError):
         operation: str,
         status: int,
         headers: Mapping[str, str],
+        body: bytes,
         problem: Mapping[str, Any],
         excerpt: str,
     ) -> None:
@@ -128,11 +129,13 @@ class AnswerError(IsthmusError):
         self.status = status
         self.headers = headers
         """The answer's, by name in any case."""
+        self.body = body
+        """The first 64 KiB of it."""
         self.problem = problem
         """The problem document (RFC 9457) in the body: `type`, `title`, `detail` and others;
         empty if there is none."""
         self.excerpt = excerpt
-        """The first 2048 characters of the body."""
+        """The first 2048 characters of the body, as text."""
         self.retry_after = retry_after(_Bearer(headers))
         """Seconds that it asks to be left alone; None if it does not."""
         vars(self)["retryable"] = status in TRANSIENT
@@ -143,7 +146,7 @@ class AnswerError(IsthmusError):
         return self.headers.get("x-request-id", "")
 
     def __reduce__(self) -> tuple[object, ...]:
-        said = ("client", "operation", "status", "problem", "excerpt")
+        said = ("client", "operation", "status", "body", "problem", "excerpt")
         kept = {name: getattr(self, name) for name in said} | {"headers": dict(self.headers)}
         return _again, (type(self), str(self), kept)
 

@@ -13,7 +13,7 @@ from isthmus.services.client.call import SAFE, Call
 from isthmus.services.client.carried import REQUEST_ID, carry
 from isthmus.services.client.errors import AnswerError
 from isthmus.services.client.facts import CallMade
-from isthmus.services.client.judging import error_of
+from isthmus.services.client.judging import MOST, error_of
 from isthmus.services.client.notices import Notices
 from isthmus.services.client.transport import Body, Headers, Outgoing, Reply, Transport, Whole
 from isthmus.signals import Signals
@@ -25,8 +25,6 @@ Send = Callable[[Call], Awaitable[Reply]]
 REDIRECTS = 5
 """Redirects that a call follows, if it only asks and they stay with the same origin."""
 MOVED = frozenset((301, 302, 303, 307, 308))
-READ_OF_ERRORS = 1 << 16
-"""Most bytes that are read of an answer which is an error."""
 
 
 class Exchange:
@@ -170,11 +168,11 @@ async def _beginning(body: Body) -> bytes:
         async for chunk in body.chunks():
             parts.append(chunk)
             size += len(chunk)
-            if size > READ_OF_ERRORS:
+            if size > MOST:
                 break
     finally:
         await body.aclose()
-    return b"".join(parts)[:READ_OF_ERRORS]
+    return b"".join(parts)[:MOST]
 
 
 def _elsewhere(request: Outgoing, url: str) -> Outgoing:

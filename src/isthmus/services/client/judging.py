@@ -6,14 +6,16 @@ from isthmus.services.client.errors import EXCERPT, AnswerError, error_for
 from isthmus.services.client.reading import problem_in, text_of
 from isthmus.services.client.transport import Reply
 
-__all__ = ["error_of"]
+__all__ = ["MOST", "error_of"]
 
+MOST = 1 << 16
+"""Bytes of a body that are kept."""
 SAID = 200
 """Characters of a body that the error's message repeats."""
 
 
 def error_of(reply: Reply, body: bytes, *, client: str, operation: str) -> AnswerError:
-    """Return the error that an answer is; `body` is as much of it as was read."""
+    """Return the error that an answer is; `body` is as much of its body as was read."""
     problem, excerpt = problem_in(body, reply.headers), text_of(body, reply.headers)
     said = _said(reply, problem, excerpt)
     message = f"{client}: {operation} was answered {reply.status}"
@@ -23,6 +25,7 @@ def error_of(reply: Reply, body: bytes, *, client: str, operation: str) -> Answe
         operation=operation,
         status=reply.status,
         headers=reply.headers,
+        body=body[:MOST],
         problem=problem,
         excerpt=excerpt[:EXCERPT],
     )
