@@ -53,15 +53,17 @@ def _new(table: Table, value: Any, version: str, except_: Sequence[str]) -> Iter
 
 
 def _old(table: Table, value: Any, version: str, except_: Sequence[str]) -> Iterator[str]:
-    """Up to HEAD: it is the type of today; and down again: it is the same."""
-    head, of = table.lineages.head(_class(value)), f"{type_name(_class(value))} of {version}"
+    """Up to HEAD: it is the type of today; and down again: it is the same, but for fields that
+    its type does not know."""
+    head, was = table.lineages.head(_class(value)), schema_of(_class(value))
+    of = f"{type_name(_class(value))} of {version}"
     try:
-        newest = table.read(head, schema_of(_class(value)).encode(value), version)
-        again = table.render(newest, version)
+        newest = table.read(head, was.encode(value), version)
+        again = was.decode(table.render(newest, version))
     except IsthmusError as error:
         yield f"{of}: {_said(error)}"
     else:
-        yield from _differences(of, _document(value), msgspec.json.decode(again), except_)
+        yield from _differences(of, _document(value), _document(again), except_)
 
 
 def _class(value: object) -> Any:

@@ -163,7 +163,12 @@ class Versions:
     def as_of(self, version: str) -> Callable[[Any], Any]:
         """Return what gives the type that a type was at `version`, for that version's
         document: `was` models, also inside of lists, unions and fields."""
-        return self.past(version)
+        self.names.require(version)
+
+        def then(type_: Any) -> Any:
+            return self.past(version)(type_)
+
+        return then
 
     def check(self, *values: Any, except_: Sequence[str] = ()) -> list[str]:
         """Return what breaks for `values`, a sentence each; for tests.
