@@ -12,6 +12,7 @@ from isthmus.handling.host import Host
 from isthmus.resilience.degraded import degraded_headers, degrading
 from isthmus.services.problem import Problem
 from isthmus.services.rest.route import Route
+from isthmus.services.rest.sending import sent
 
 __all__ = ["Methods"]
 
@@ -37,7 +38,7 @@ class Methods:
                     response = await route.endpoint.respond(scope, receive, self._host)
             if parts:
                 response.headers.update(degraded_headers())
-        await response(scope, receive, send)
+        await sent(response, scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem:
         allowed = ", ".join(sorted(self._routes))

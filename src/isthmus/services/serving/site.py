@@ -12,7 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.layers.failures import Failures
+from isthmus.services.layers.heads import Heads
 from isthmus.services.layers.request_id import Identified
+from isthmus.services.layers.time_limit import TimeLimit
 from isthmus.services.problem import Problem
 from isthmus.services.rest.body import LIMIT
 from isthmus.services.rest.methods import Methods
@@ -52,7 +54,16 @@ class Site:
             at.append(RouteAt(path, Methods(host, routes.values())))
         at += [MountAt(path, mount) for path, mount in self._mounts.items()]
         at += [RouteAt(route.path, Methods(host, [route])) for route in _health(health)]
-        return Identified(Failures(Router(at, default=_nothing_here)), host.clock)
+        return _layers(Router(at, default=_nothing_here), host)
+
+
+def _layers(routes: ASGIApp, host: Host) -> ASGIApp:
+    """Return `routes` with what is around every request, the innermost first."""
+    settings = host.settings
+    if settings.http_request_timeout:
+        routes = TimeLimit(routes, seconds=settings.http_request_timeout)
+    guarded = Heads(routes, limit=settings.http_head_limit)
+    return Identified(Failures(guarded), host.clock)
 
 
 def _health(health: Health) -> Sequence[Route]:
