@@ -118,12 +118,13 @@ class Module:
         """Have a function answer DELETE of `path`; as `get`."""
         return self._route("DELETE", path, **options)
 
-    def mount(self, path: str, application: "ASGIApp") -> None:
+    def mount(self, path: str, application: "ASGIApp", *, body_limit: int = 100 << 20) -> None:
         """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
-        `path`, which it sees as its root; started and stopped with the server."""
+        `path`, which it sees as its root; started and stopped with the server. Bodies of
+        more than `body_limit` bytes (100 MiB) are answered 413."""
         from isthmus.services import mount
 
-        mount(self.declarations, path, application)
+        mount(self.declarations, path, application, body_limit=body_limit)
 
     def _route(
         self, method: str, path: str, **options: Unpack["RouteWords"]

@@ -19,6 +19,7 @@ PREFIX = "ISTHMUS_"
 """How the environment's names begin: `drain` is ISTHMUS_DRAIN."""
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
+Server = Literal["uvicorn", "granian"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     listener: int | None = None
     """File descriptor of a listening socket that the parent process handed down, for
     processes that share a port; in its place `host` and `port` are not looked at."""
+    tls_certificate: str = ""
+    """Path of a PEM file: the server's certificate, and those up to its root; "" is no TLS."""
+    tls_key: str = ""
+    """Path of a PEM file with the certificate's key; "" is the certificate's file."""
+    tls_clients: str = ""
+    """Path of a PEM file with the roots whose certificates clients must have; "" asks for
+    none."""
+    http_server: Server = "uvicorn"
+    """What serves HTTP: "uvicorn", or "granian", which speaks HTTP/2 too."""
+    http_connections: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    """Connections of a process at once. One more takes the place of one that does nothing,
+    or is answered 503."""
+    http_head_limit: Annotated[int, Meta(ge=1_024, le=1 << 20)] = 65_536
+    """Bytes of a request's head; a quarter of them for its URL."""
+    http_head_timeout: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
+    """Seconds in which the head of a request must have come whole."""
+    http_body_timeout: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
+    """Seconds that a request's body may pause."""
+    http_write_timeout: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
+    """Seconds in which a client must have taken 16 KiB of an answer that waits for it."""
+    http_idle_timeout: Annotated[float, Meta(gt=0, le=86_400)] = 75.0
+    """Seconds that a connection stays open between two requests."""
+    http_request_timeout: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    """Seconds in which an answer must have begun, from the request's head; what runs for it
+    is then cancelled. 0 is for ever."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     """Processes of `isthmus run`."""
     drain: Annotated[float, Meta(ge=0, le=3_600)] = 30.0

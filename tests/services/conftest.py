@@ -58,12 +58,12 @@ class Served:
     address: str
 
 
-Serve = Callable[[Declarations], AbstractAsyncContextManager[Served]]
+Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
 @asynccontextmanager
-async def serving(declared: Declarations) -> AsyncGenerator[Served]:
-    settings, signals = Settings(engine="memory://", port=0), Signals()
+async def serving(declared: Declarations, **words: Any) -> AsyncGenerator[Served]:
+    settings, signals = Settings(engine="memory://", port=0, **words), Signals()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     signals.listen(ServerListening, lambda signal: listening.set_result(signal.address))
     async with opened(declared.name, declared, settings, SystemClock(), signals) as host:

@@ -9,6 +9,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.rest.options import RouteWords, route_options
 from isthmus.services.rest.route import Route
+from isthmus.services.serving.mount import LIMIT as MOUNT_LIMIT
 from isthmus.services.serving.mount import Mount
 from isthmus.services.serving.server import HttpServer
 from isthmus.services.serving.site import Site
@@ -43,9 +44,11 @@ def route(
     return attached
 
 
-def mount(declared: Declarations, path: str, application: ASGIApp) -> None:
+def mount(
+    declared: Declarations, path: str, application: ASGIApp, *, body_limit: int | None = None
+) -> None:
     """Have a foreign ASGI application answer everything below `path`."""
-    made = Mount(path, application)
+    made = Mount(path, application, body_limit=MOUNT_LIMIT if body_limit is None else body_limit)
 
     async def opening(_: Host) -> None:
         declared.shared(Site).mount(made)

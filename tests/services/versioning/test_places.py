@@ -88,7 +88,7 @@ async def test_a_header_may_have_any_name(app: App, serve: Any, describe: Any) -
 async def test_a_preflight_cannot_say_and_need_not(app: App, serve: Any) -> None:
     app.versions("v2", "v1", by=Header())
     async with serve(app.declarations) as s:
-        assert (await s.client.options("/orders")).status == 405  # not 400: it reached the route
+        assert (await s.client.options("/orders")).status == 204  # not 400: it reached the route
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ async def test_places_may_be_joined_and_must_agree(app: App, serve: Any, describ
             assert both.status == 400
             assert "asks for v2 in its path and v1 in" in both.json()["detail"]
         answer = await s.client.get("/v1/orders")
-        assert answer.headers["vary"] == "api-version, accept"
+        assert "api-version, accept" in answer.headers.getall("vary")
 
 
 def test_any_order_of_places_can_be_written() -> None:

@@ -19,6 +19,8 @@ from isthmus.services.rest.call import RequestCall
 from isthmus.services.rest.endpoint import Endpoint
 from isthmus.services.rest.formats import JSON, Format
 from isthmus.services.rest.parameters import faults_of, refusal
+from isthmus.services.rest.sending import sent
+from isthmus.services.rest.whole import Whole
 
 __all__ = ["Answering"]
 
@@ -53,7 +55,9 @@ class Answering:
                 ready.raw_headers += [
                     (name.encode(), value.encode()) for name, value in degraded_headers().items()
                 ]
-        await ready(scope, receive, send)
+        if ready.__class__ is Whole:
+            return await ready(scope, receive, send)
+        await sent(ready, scope, receive, send)
 
     async def _ready(self, call: RequestCall) -> Ready:
         """Return the answer, with all that it stands on committed.

@@ -7,7 +7,7 @@ that wakes the client: the second costs more than all that our layers do.
 import asyncio
 from typing import Any
 
-__all__ = ["Corked", "corked"]
+__all__ = ["Corked"]
 
 MOST = 1 << 16
 """Bytes that are joined; a stream that never waits is written as it comes."""
@@ -49,26 +49,3 @@ class Corked:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
-
-
-def corked() -> type[Any]:
-    """Return uvicorn's protocol of HTTP/1, by httptools where it is installed, on such
-    transports."""
-    base = _protocol()
-
-    class OnCorked(base):
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            behind: Any = super()
-            behind.connection_made(Corked(transport))
-
-    return OnCorked
-
-
-def _protocol() -> type[Any]:
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    except ImportError:
-        from uvicorn.protocols.http.h11_impl import H11Protocol
-
-        return H11Protocol
-    return HttpToolsProtocol

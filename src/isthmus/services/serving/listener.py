@@ -5,10 +5,18 @@ import socket
 
 from isthmus.errors import ConfigError
 
-__all__ = ["address_of", "inherited", "listen"]
+__all__ = ["BACKLOG", "address_of", "inherited", "listen"]
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
+
+ALIVE = (
+    ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 60),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL), 15),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPCNT), 4),
+)
+"""A silent client is asked after a minute, and again every 15 s; gone after two minutes."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -21,6 +29,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option, value in ALIVE:  # connections inherit it
+            listener.setsockopt(*option, value)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
@@ -37,10 +47,11 @@ def inherited(fd: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, *, tls: bool = False) -> str:
     """Return the URL under which `listener` is reached."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _told(error: OSError, host: str, port: int) -> str:

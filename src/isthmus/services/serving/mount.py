@@ -4,22 +4,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from isthmus.errors import ConfigError
 from isthmus.services.declared import DeclaredMount
+from isthmus.services.layers.body_limit import BodyLimit
 from isthmus.services.serving.lifespan import Lifespan
 
-__all__ = ["Mount"]
+__all__ = ["LIMIT", "Mount"]
+
+LIMIT = 100 << 20
+"""Largest body that reaches a mounted application, in bytes, unless the mount says more."""
 
 
 class Mount:
     """`application` answers everything below `path`, and sees it as its root."""
 
-    def __init__(self, path: str, application: ASGIApp) -> None:
+    def __init__(self, path: str, application: ASGIApp, *, body_limit: int = LIMIT) -> None:
         if not path.startswith("/") or path.endswith("/") or "{" in path:
             raise ConfigError(f"mount path {path!r}: expected as '/legacy', without parameters")
+        if body_limit < 0:
+            raise ConfigError(f"mount {path}: body_limit={body_limit}: expected 0 bytes or more")
         self.path, self._application = path, application
+        self._bounded = BodyLimit(application, limit=body_limit)
         self._state: dict[str, object] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._application({**scope, "state": dict(self._state)}, receive, send)
+        await self._bounded({**scope, "state": dict(self._state)}, receive, send)
 
     def lifespan(self) -> Lifespan:
         """Return what starts and stops the application."""

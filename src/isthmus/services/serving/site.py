@@ -9,13 +9,16 @@ from starlette.types import ASGIApp
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.layers.failures import Failures
+from isthmus.services.layers.heads import Heads
 from isthmus.services.layers.request_id import Identified
+from isthmus.services.layers.time_limit import TimeLimit
 from isthmus.services.rest.methods import Methods
 from isthmus.services.rest.options import RouteOptions
 from isthmus.services.rest.paths import Paths
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
+from isthmus.settings import Settings
 
 __all__ = ["Layer", "Site"]
 
@@ -64,10 +67,17 @@ class Site:
         at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
         for route in _health(health):
             at.setdefault(route.path, Methods(host, [route]))
-        served: ASGIApp = Failures(Paths(at, self._mounts))
+        served: ASGIApp = Failures(_bounded(Paths(at, self._mounts), host.settings))
         for layer in self._layers.values():
             served = layer(served, self, host)
         return Identified(served, host.clock)
+
+
+def _bounded(routes: ASGIApp, settings: Settings) -> ASGIApp:
+    """Return `routes` with the limits that hold for every request."""
+    if settings.http_request_timeout:
+        routes = TimeLimit(routes, seconds=settings.http_request_timeout)
+    return Heads(routes, limit=settings.http_head_limit)
 
 
 def _health(health: Health) -> Sequence[Route]:
