@@ -216,7 +216,7 @@ class Versions:
         """Return the way of an operation's bodies; its own changes lie around those of types."""
         ups, downs = list[Any](), list[Any]()
         for newer in self.names.after(version):
-            own = [c for c in self.changes if c.version == newer and c.operation == str(operation)]
+            own = self._own(operation, newer)
             ups += [change.up for change in own if change.upgrade]
             ups.append(self._step(operation.takes, newer, up=True))
             downs += [change.down for change in own if change.downgrade]
@@ -230,6 +230,14 @@ class Versions:
         if type_ is None or not past.differs(type_) or not past.is_known(type_):
             return None
         return schema_of(past(type_))
+
+    def check_of(self, operation: Operation, version: str) -> Schema[Any] | None:
+        """Return what requests of an operation must fit, as `check_for`; None if it had another
+        form itself, around that of its type."""
+        for newer in self.names.after(version):
+            if any(change.upgrade for change in self._own(operation, newer)):
+                return None
+        return self.check_for(operation.takes, version)
 
     def past(self, version: str) -> Past:
         if version not in self._pasts:
@@ -252,6 +260,10 @@ class Versions:
         """Return the versions that may be asked for, newest first."""
         ends: Mapping[str, Deprecation] = self.deprecations
         return [n for n in self.names.all if n not in ends or not ends[n].is_gone(now)]
+
+    def _own(self, operation: Operation, version: str) -> Sequence[Change]:
+        name = str(operation)
+        return [each for each in self.changes if (each.version, each.operation) == (version, name)]
 
     def _step(self, type_: Any, version: str, *, up: bool) -> Any:
         return None if type_ is None else self._migrations.step(type_, version, up=up)

@@ -10,6 +10,7 @@ etags       a tag for each version's representation
 report      headers about versions: supported, deprecated, gone when
 requests    bodies of an older version, checked and led up
 answers     bodies for an older version, led down
+ways        which of both is to be done, for each operation in each version
 layer       Versioned, plain ASGI: around an App's routes and mounts, or any other application
 doors       what stands behind `app.versions`
 """

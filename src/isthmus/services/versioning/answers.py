@@ -13,7 +13,7 @@ from isthmus.services.versioning.requests import is_json, resized
 from isthmus.versions import MigrationError
 from isthmus.versions.change import Lead
 
-__all__ = ["Downgrade", "dressed"]
+__all__ = ["Downgrade", "Dress"]
 
 _log = logging.getLogger("isthmus.versions")
 
@@ -21,46 +21,62 @@ _BODILESS = frozenset({204, 205, 206})
 _PLACES = frozenset({b"location", b"content-location", b"link"})
 _TARGET = re.compile(rb"<(/[^>]*)>")
 
+_TOUCHED = _PLACES | {b"etag"}
+_TOUCHED_TYPE = _TOUCHED | {b"content-type"}
+
 Failed = Callable[[], Awaitable[None]]
-Dress = Callable[[Message], Message]
 
 
-def dressed(
-    event: Message,
-    *,
-    report: Headers,
-    root: str | None,
-    media_type: str,
-    version: str | None,
-    is_open: Callable[[str], bool],
-) -> Message:
-    """Return the start of an answer with what is said of versions.
+class Dress:
+    """What the start of an answer says of versions, beside what the application says.
 
-    Places below the API's root get the version's, `root`; JSON is called `media_type`, if
-    that was asked for; tags are those of `version`, unless that is HEAD (None).
+    Places below the API's root get the version's; JSON is called what was asked for;
+    tags are those of the version, unless it is HEAD.
     """
-    headers: list[tuple[bytes, bytes]] = []
-    for name, value in event.get("headers", ()):
-        low = name.lower()
-        if root and low in _PLACES:
-            value = _below(root, low, value, is_open)  # noqa: PLW2901 - one header after another
-        elif version is not None and low == b"etag":
-            value = etags.answered(value, version)  # noqa: PLW2901
-        elif media_type and low == b"content-type" and is_json(value.decode("latin-1")):
-            value = media_type.encode("latin-1")  # noqa: PLW2901
-        headers.append((name, value))
-    return {**event, "headers": [*headers, *report]}
 
+    __slots__ = ("_is_open", "_report", "_root", "_tags", "_touched", "_type")
 
-def _below(root: str, name: bytes, value: bytes, is_open: Callable[[str], bool]) -> bytes:
-    def moved(path: bytes) -> bytes:
-        text = path.decode("latin-1")
-        away = text.startswith((f"{root}/", "//")) or text == root or is_open(text.split("?")[0])
-        return path if away else root.encode() + path
+    def __init__(
+        self,
+        report: Headers,
+        *,
+        root: str | None,
+        media_type: str,
+        tags: str | None,
+        is_open: Callable[[str], bool],
+    ) -> None:
+        """`root`: up to and with the version; `tags`: the version that tags are of, None for
+        HEAD; `is_open`: whether a path has no versions."""
+        self._report, self._root, self._tags, self._is_open = report, root, tags, is_open
+        self._type = media_type.encode("latin-1")
+        self._touched = _TOUCHED_TYPE if media_type else _TOUCHED
 
-    if name == b"link":
-        return _TARGET.sub(lambda found: b"<" + moved(found[1]) + b">", value)
-    return moved(value) if value.startswith(b"/") else value
+    def __call__(self, event: Message) -> Message:
+        headers: Headers = event.get("headers", ())
+        for name, _ in headers:
+            if name in self._touched:
+                headers = [self._touch(name, value) for name, value in headers]
+                break
+        return {**event, "headers": [*headers, *self._report]}
+
+    def _touch(self, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+        if name in _PLACES and self._root:
+            value = self._places(name, value)
+        elif name == b"etag" and self._tags is not None:
+            value = etags.answered(value, self._tags)
+        elif name == b"content-type" and self._type and is_json(value.decode("latin-1")):
+            value = self._type
+        return name, value
+
+    def _places(self, name: bytes, value: bytes) -> bytes:
+        if name == b"link":
+            return _TARGET.sub(lambda found: b"<" + self._below(found[1]) + b">", value)
+        return self._below(value) if value.startswith(b"/") else value
+
+    def _below(self, path: bytes) -> bytes:
+        text, root = path.decode("latin-1"), self._root or ""
+        away = text.startswith((f"{root}/", "//")) or text == root
+        return path if away or self._is_open(text.partition("?")[0]) else root.encode() + path
 
 
 class Downgrade:

@@ -11,7 +11,7 @@ from isthmus.errors import ConfigError
 from isthmus.services.layers.request_id import request_id
 from isthmus.services.problem import Problem, problem_of, response_to
 from isthmus.services.versioning import etags
-from isthmus.services.versioning.answers import Downgrade, Dress, dressed
+from isthmus.services.versioning.answers import Downgrade, Dress
 from isthmus.services.versioning.asked import Asked, Headers, header_of
 from isthmus.services.versioning.facts import DeprecatedVersionCalled
 from isthmus.services.versioning.operations import Operations
@@ -19,11 +19,10 @@ from isthmus.services.versioning.reader import Choice, Place
 from isthmus.services.versioning.readers import Readers
 from isthmus.services.versioning.refusals import gone
 from isthmus.services.versioning.report import Report
-from isthmus.services.versioning.requests import Upgrade
 from isthmus.services.versioning.uri import Uri
+from isthmus.services.versioning.ways import Way, Ways
 from isthmus.signals import Signals
 from isthmus.versions import MigrationError, Version, Versions
-from isthmus.versions.change import Lead
 from isthmus.versions.operation import Operation
 from isthmus.versions.version import asked as asking
 
@@ -84,11 +83,9 @@ class Versioned:
         self._open = _checked(except_)
         self._below_open = tuple(f"{path}/" for path in self._open)
         self._clock, self._signals = clock or SystemClock(), signals or Signals()
+        self._head = versions.names.head
         self._names = {name: Version(name, versions.names) for name in versions.names.all}
-        self._ways: dict[tuple[str, str], _Way] = {}
-        for operation in self._operations:
-            for name in versions.names.all[1:]:
-                self._way(operation, name)
+        self._ways = Ways(versions, self._operations, limit=limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"} or self._is_open(_path(scope)):
@@ -116,11 +113,11 @@ class Versioned:
         if scope["type"] == "websocket":
             return await self._app(scope, receive, send)
         report = self._report.headers(asked.version, self._clock.now())
-        if asked.version == self._versions.names.head and asked.version in self._report.supported:
-            return await self._app(scope, receive, self._dressing(send, asked, report, head=True))
+        if asked.version == self._head and self._head not in self._versions.deprecations:
+            return await self._app(scope, receive, _dressing(send, self._dress(asked, report)))
         await self._serve_old(asked, report, scope, receive, send)
 
-    # --- older versions -----------------------------------------------------------------------
+    # --- versions that are not the newest, or end ---------------------------------------------
 
     async def _serve_old(
         self, asked: Asked, report: Headers, scope: Scope, receive: Receive, send: Send
@@ -131,25 +128,26 @@ class Versioned:
             links = self._report.successor(asked.version, asked.root, scope["path"])
             report = [*report, *links]
             self._tell(asked.version, operation, scope, path)
-        plain = self._dressing(send, asked, report)
+        plain = _dressing(send, self._dress(asked, report))
         if asked.version not in self._report.supported:
             return await _respond(self._gone(asked.version), scope, receive, plain)
-        way = None if operation is None else self._way(operation, asked.version)
-        scope["headers"] = etags.asked(scope["headers"], asked.version)
+        way = self._ways.of(operation, asked.version)
+        if asked.version != self._head:
+            scope["headers"] = etags.asked(scope["headers"], asked.version)
         if way is None:
             return await self._app(scope, receive, plain)
         await self._migrate(way, asked, report, scope, receive, send)
 
     async def _migrate(
         self,
-        way: "_Way",
+        way: Way,
         asked: Asked,
         report: Headers,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        plain, answer = self._dressing(send, asked, report), send
+        plain = _dressing(send, self._dress(asked, report))
         if way.upgrade is not None:
             try:
                 scope, receive = await way.upgrade(scope, receive)
@@ -169,17 +167,6 @@ class Versioned:
         )
         await self._app(scope, receive, answer)
 
-    def _way(self, operation: Operation, version: str) -> "_Way | None":
-        """Return what is done with the bodies of an operation; None if nothing is."""
-        key = (str(operation), version)
-        if key not in self._ways:
-            up, down = self._versions.migration_of(operation, version)
-            check = self._versions.check_for(operation.takes, version) if up else None
-            upgrade = up and Upgrade(up, check, version, self._limit)
-            self._ways[key] = _Way(upgrade, down)
-        way = self._ways[key]
-        return None if way.is_empty else way
-
     def _gone(self, version: str) -> Problem:
         next_ = self._versions.successor(version) or ""
         return gone(self._versions.deprecations[version], next_, self._report.supported)
@@ -197,44 +184,28 @@ class Versioned:
 
     # --- answers ------------------------------------------------------------------------------
 
-    def _dress(self, asked: Asked, report: Headers, *, head: bool = False) -> Dress:
-        return partial(
-            dressed,
-            report=report,
+    def _dress(self, asked: Asked, report: Headers) -> Dress:
+        return Dress(
+            report,
             root=asked.root,
             media_type=asked.media_type,
-            version=None if head else asked.version,
+            tags=None if asked.version == self._head else asked.version,
             is_open=self._is_open,
         )
-
-    def _dressing(self, send: Send, asked: Asked, report: Headers, *, head: bool = False) -> Send:
-        dress = self._dress(asked, report, head=head)
-
-        async def sent(event: Message) -> None:
-            await send(dress(event) if event["type"] == "http.response.start" else event)
-
-        return sent
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "reason": problem.detail[:120]})
-        head = self._versions.names.head
-        report = self._report.headers(head, self._clock.now())[1:]  # but for the version
-        asked = Asked(head, "")
-        await _respond(problem, scope, receive, self._dressing(send, asked, report, head=True))
+        report = self._report.unasked(self._clock.now())
+        asked = Asked(self._head, "")
+        await _respond(problem, scope, receive, _dressing(send, self._dress(asked, report)))
 
 
-class _Way:
-    """Up and down, for the bodies of one operation in one version."""
+def _dressing(send: Send, dress: Dress) -> Send:
+    async def sent(event: Message) -> None:
+        await send(dress(event) if event["type"] == "http.response.start" else event)
 
-    __slots__ = ("down", "upgrade")
-
-    def __init__(self, upgrade: Upgrade | None, down: Lead | None) -> None:
-        self.upgrade, self.down = upgrade, down
-
-    @property
-    def is_empty(self) -> bool:
-        return self.upgrade is None and self.down is None
+    return sent
 
 
 async def _respond(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,8 @@
 Source: RFC 6838 (vendor trees, suffixes), RFC 9110 section 12.5.1 (Accept).
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from starlette.types import Scope
@@ -66,7 +67,8 @@ class MediaType(Reader):
         return None
 
     def _sent(self, content_type: str, names: Names) -> str | None:
-        if not (text := self._version(_range(content_type), names)):
+        ranges = _ranges(content_type)
+        if not ranges or not (text := self._version(ranges[0], names)):
             return None
         if (version := names.find(text)) is None:
             raise unsupported(415, text, names.all)
@@ -114,7 +116,7 @@ class _Wanted(NamedTuple):
 
 class _Range(NamedTuple):
     kind: str
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
     quality: float
     whole: str
 
@@ -137,8 +139,14 @@ class _Range(NamedTuple):
         return "; ".join([self.kind, *(f"{k}={v}" for k, v in self.parameters.items())])
 
 
-def _ranges(accept: str) -> Iterator[_Range]:
-    return (_range(each) for each in accept.split(",") if each.strip())
+def _ranges(accept: str) -> Sequence[_Range]:
+    """Return what an Accept lists; what clients send mostly is read once."""
+    return _read(accept) if len(accept) < 200 else _read.__wrapped__(accept)
+
+
+@lru_cache(256)
+def _read(accept: str) -> Sequence[_Range]:
+    return [_range(each) for each in accept.split(",") if each.strip()]
 
 
 def _range(text: str) -> _Range:

@@ -31,33 +31,36 @@ class Operations:
                 known[name] = _foreign(one, known, below)
             elif name in versions.operations:
                 raise ConfigError(f"{name} is a route, whose types are known: take it away")
-        self._static: dict[tuple[str, str], Operation] = {}
-        self._others: list[tuple[str, re.Pattern[str], Operation]] = []
-        for one in known.values():
-            self._add(one)
+        self._all = list(known.values())
+        self._static: dict[tuple[str, str], int] = {}
+        self._patterns: list[tuple[int, str, re.Pattern[str]]] = []
+        for place, one in enumerate(self._all):
+            self._add(place, one)
 
     def find(self, method: str, path: str) -> Operation | None:
-        """Return what a request for `path`, without its version, is for; GET stands for HEAD."""
+        """Return what a request for `path`, without its version, is for: the first declared
+        that fits. GET stands for HEAD."""
         method = "GET" if method == "HEAD" else method
-        if (found := self._static.get((method, path))) is not None:
-            return found
-        for other, pattern, one in self._others:
+        found = self._static.get((method, path))
+        for place, other, pattern in self._patterns:
+            if found is not None and place > found:
+                break
             if other == method and pattern.match(path):
-                return one
-        return None
+                return self._all[place]
+        return None if found is None else self._all[found]
 
     def __iter__(self) -> Iterator[Operation]:
-        return iter([*self._static.values(), *(one for *_, one in self._others)])
+        return iter(self._all)
 
-    def _add(self, one: Operation) -> None:
+    def _add(self, place: int, one: Operation) -> None:
         if "{" not in one.path:
-            self._static[one.method, one.path] = one
+            self._static[one.method, one.path] = place
             return
         try:
             pattern = compile_path(one.path)[0]
         except (AssertionError, ValueError) as error:
             raise ConfigError(f"{one}: {error}") from error
-        self._others.append((one.method, pattern, one))
+        self._patterns.append((place, one.method, pattern))
 
 
 def _foreign(one: Operation, known: Iterable[str], below: Sequence[str]) -> Operation:

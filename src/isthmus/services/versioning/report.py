@@ -13,6 +13,8 @@ from isthmus.versions import Deprecation, Versions
 
 __all__ = ["Report"]
 
+_OF_ALL = frozenset({b"api-supported-versions", b"api-deprecated-versions", b"vary"})
+
 
 class Report:
     """The headers of answers by version; made anew when a version's sunset has come."""
@@ -22,6 +24,7 @@ class Report:
         self._vary = [(b"vary", ", ".join(vary).encode())] if vary else []
         self._made: dict[str, Headers] = {}
         self._until = 0.0
+        self._deprecated: Sequence[str] = ()
         self.supported: Sequence[str] = ()
         """The versions that may be asked for."""
 
@@ -43,18 +46,24 @@ class Report:
         url = quote(f"{home}/{next_}{path.removeprefix(root)}", safe="/:@!$&'()*+,;=~-._")
         return [(b"link", f'<{url}>; rel="successor-version"'.encode("latin-1"))]
 
+    def unasked(self, now: float) -> Headers:
+        """Return what the answer says to who asked for no version that there is."""
+        return [pair for pair in self.headers(self._versions.names.head, now) if pair[0] in _OF_ALL]
+
     def _renew(self, now: float) -> None:
-        ends = [each.sunset or inf for each in self._versions.deprecations.values()]
-        self._until = min((end for end in ends if end > now), default=inf)
+        ends = self._versions.deprecations
+        moments = [each.since for each in ends.values()]
+        moments += [each.sunset or inf for each in ends.values()]
+        self._until = min((moment for moment in moments if moment > now), default=inf)
         self.supported, self._made = self._versions.supported(now), {}
+        self._deprecated = [n for n in self.supported if n in ends and ends[n].since <= now]
 
     def _all(self, version: str) -> Headers:
         ends = self._versions.deprecations
-        deprecated = [name for name in self.supported if name in ends]
         said = [(b"api-version", version.encode())]
         said.append((b"api-supported-versions", ", ".join(self.supported).encode()))
-        if deprecated:
-            said.append((b"api-deprecated-versions", ", ".join(deprecated).encode()))
+        if self._deprecated:
+            said.append((b"api-deprecated-versions", ", ".join(self._deprecated).encode()))
         if version in ends:
             said += _end(ends[version])
         return [*said, *self._vary]
