@@ -148,15 +148,13 @@ async def test_a_newest_version_that_ends_is_served_as_it_is() -> None:
         assert answer.headers["deprecation"] == "@0"
 
 
-def test_the_operation_that_was_declared_first_is_the_one() -> None:
+def test_an_operation_without_parameters_comes_before_those_with_some() -> None:
     one, latest, other = (Operation("GET", p) for p in ("/o/{id}", "/o/latest", "/o/{x}/y"))
-    first = Operations(Versions("v1"), [one, latest, other], below=[])
-    assert first.find("GET", "/o/latest") is one
-    then = Operations(Versions("v1"), [latest, one, other], below=[])
-    assert then.find("HEAD", "/o/latest") is latest
-    assert then.find("GET", "/o/a") is one
-    assert then.find("GET", "/o/a/y") is other
-    assert then.find("POST", "/o/a") is None
+    operations = Operations(Versions("v1"), [one, latest, other], below=[])
+    assert operations.find("GET", "/o/latest") is latest
+    assert operations.find("HEAD", "/o/a") is one
+    assert operations.find("GET", "/o/a/y") is other
+    assert operations.find("POST", "/o/a") is None
 
 
 def test_types_that_cannot_be_led_are_refused_when_it_is_made() -> None:

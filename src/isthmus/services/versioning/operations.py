@@ -32,35 +32,34 @@ class Operations:
             elif name in versions.operations:
                 raise ConfigError(f"{name} is a route, whose types are known: take it away")
         self._all = list(known.values())
-        self._static: dict[tuple[str, str], int] = {}
-        self._patterns: list[tuple[int, str, re.Pattern[str]]] = []
-        for place, one in enumerate(self._all):
-            self._add(place, one)
+        self._static: dict[tuple[str, str], Operation] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Operation]] = []
+        for one in self._all:
+            self._add(one)
 
     def find(self, method: str, path: str) -> Operation | None:
-        """Return what a request for `path`, without its version, is for: the first declared
-        that fits. GET stands for HEAD."""
+        """Return what a request for `path`, without its version, is for: one without parameters
+        before those with some, which are tried in their order. GET stands for HEAD."""
         method = "GET" if method == "HEAD" else method
-        found = self._static.get((method, path))
-        for place, other, pattern in self._patterns:
-            if found is not None and place > found:
-                break
+        if (found := self._static.get((method, path))) is not None:
+            return found
+        for other, pattern, one in self._patterns:
             if other == method and pattern.match(path):
-                return self._all[place]
-        return None if found is None else self._all[found]
+                return one
+        return None
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._all)
 
-    def _add(self, place: int, one: Operation) -> None:
+    def _add(self, one: Operation) -> None:
         if "{" not in one.path:
-            self._static[one.method, one.path] = place
+            self._static[one.method, one.path] = one
             return
         try:
             pattern = compile_path(one.path)[0]
         except (AssertionError, ValueError) as error:
             raise ConfigError(f"{one}: {error}") from error
-        self._patterns.append((place, one.method, pattern))
+        self._patterns.append((one.method, pattern, one))
 
 
 def _foreign(one: Operation, known: Iterable[str], below: Sequence[str]) -> Operation:
