@@ -88,12 +88,11 @@ async def test_an_announced_end_is_told_once_a_day(
         for operation in ("GET /x", "GET /y")
     ]
     told = [record for record in caplog.records if record.name == "isthmus.client"]
-    assert [(one.levelno, one.getMessage()) for one in told][0] == (
-        logging.WARNING,
+    assert told[0].getMessage() == (
         "pay: GET /x is deprecated by the other side, as of 2023-06-30; it may be gone from "
-        "2024-06-30 on: https://pay.example/why",
+        "2024-06-30 on: https://pay.example/why"
     )
-    assert len(told) == 2
+    assert [one.levelno for one in told] == [logging.WARNING] * 2
 
 
 @pytest.mark.parametrize("said", ["@x", "@99999999999999999", "true", "Sun, 99 Jun 2024"])
@@ -117,7 +116,7 @@ async def test_a_client_of_an_app_is_open_while_the_app_is(upstream: Upstream) -
     payments = app.client("payments", upstream.url, policy=NOTHING)
     heard: list[CallMade] = []
     app.signals.listen(CallMade, heard.append)
-    with pytest.raises(ConfigError, match="declare it by app.client and run the App"):
+    with pytest.raises(ConfigError, match="and run the App"):
         await payments.get("/x")
     for _ in range(2):
         async with app:
@@ -176,7 +175,7 @@ async def test_a_fake_takes_the_place_of_the_other_side_and_leaves_it(upstream: 
                     await payments.get("/x")
         assert "is closed" in payments.policy.describe()
         assert (await payments.get("/x")).status == 200
-    with payments.using(fake), pytest.raises(Exception, match="501|open"):
+    with payments.using(fake), pytest.raises(FailedError):
         await payments.get("/x")
     assert len(upstream.asked) == 1
 
