@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from isthmus.handling.schedules import CatchUp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import SharedState
+    from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
     from isthmus.streams import Stream
 
@@ -114,12 +115,23 @@ class Module:
         """Have a function answer DELETE of `path`; as `get`."""
         return self._route("DELETE", path, **options)
 
-    def mount(self, path: str, application: "ASGIApp") -> None:
+    def mount(
+        self, path: str, application: "ASGIApp", *, idempotency: "Idempotency | None" = None
+    ) -> None:
         """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
-        `path`, which it sees as its root; started and stopped with the server."""
+        `path`, which it sees as its root; started and stopped with the server. With
+        `idempotency`, its requests of one Idempotency-Key happen once."""
         from isthmus.services import mount
 
-        mount(self.declarations, path, application)
+        mount(self.declarations, path, application, idempotency=idempotency)
+
+    def add_middleware(self, kind: "Callable[..., ASGIApp]", **options: Any) -> None:
+        """Put plain ASGI middleware, `kind(application, **options)`, around all that is served
+        over HTTP, mounts and errors included: `app.add_middleware(GZipMiddleware)`. As with
+        Starlette, the last added is outermost. One with a parameter `host` gets the Host."""
+        from isthmus.services import add_middleware
+
+        add_middleware(self.declarations, kind, **options)
 
     def _route(
         self, method: str, path: str, **options: Unpack["RouteWords"]

@@ -1,6 +1,6 @@
 """All that an App serves over HTTP, as one ASGI application."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -17,7 +17,10 @@ from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
 
-__all__ = ["Site"]
+__all__ = ["Site", "Wrap"]
+
+Wrap = Callable[[ASGIApp], ASGIApp]
+"""Returns an application with a layer around it."""
 
 
 class Site:
@@ -26,14 +29,23 @@ class Site:
     def __init__(self) -> None:
         self._routes: dict[str, dict[str, Route]] = {}
         self._mounts: dict[str, Mount] = {}
+        self._worn: dict[str, ASGIApp] = {}
+        self._wraps: dict[object, Wrap] = {}
 
     def add(self, route: Route, host: Host) -> None:
         """Raises ConfigError if `host` lacks a resource that the route asks for."""
         route.endpoint.plan.require(host)
         self._routes.setdefault(route.path, {})[route.method] = route
 
-    def mount(self, mount: Mount) -> None:
+    def mount(self, mount: Mount, *, worn: ASGIApp | None = None) -> None:
+        """`worn`: what the mount is served as, with the layers that it has to itself."""
         self._mounts[mount.path] = mount
+        self._worn[mount.path] = worn or mount
+
+    def wrap(self, name: object, wrap: Wrap) -> None:
+        """Have `wrap` put around everything, outside of what was put there before; instead of the
+        one that was called `name` when the App was open before."""
+        self._wraps[name] = wrap
 
     @asynccontextmanager
     async def started(self, host: Host, health: Health) -> AsyncGenerator[ASGIApp]:
@@ -47,7 +59,12 @@ class Site:
         at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
         for route in _health(health):
             at.setdefault(route.path, Methods(host, [route]))
-        return Identified(Failures(Paths(at, self._mounts)), host.clock)
+        application: ASGIApp = Failures(Paths(at, self._worn))
+        if self._wraps:
+            for wrap in self._wraps.values():
+                application = wrap(application)
+            application = Failures(application)
+        return Identified(application, host.clock)
 
 
 def _health(health: Health) -> Sequence[Route]:
