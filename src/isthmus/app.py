@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from isthmus.resilience import SharedState
     from isthmus.services.client.client import Client
     from isthmus.services.client.options import ClientWords
+    from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
     from isthmus.services.versioning.reader import Choice, Place
     from isthmus.streams import Stream
@@ -118,13 +119,29 @@ class Module:
         """Have a function answer DELETE of `path`; as `get`."""
         return self._route("DELETE", path, **options)
 
-    def mount(self, path: str, application: "ASGIApp", *, body_limit: int = 100 << 20) -> None:
+    def mount(
+        self,
+        path: str,
+        application: "ASGIApp",
+        *,
+        body_limit: int = 100 << 20,
+        idempotency: "Idempotency | None" = None,
+    ) -> None:
         """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
         `path`, which it sees as its root; started and stopped with the server. Bodies of
-        more than `body_limit` bytes (100 MiB) are answered 413."""
+        more than `body_limit` bytes (100 MiB) are answered 413. With `idempotency`, its
+        requests of one Idempotency-Key happen once."""
         from isthmus.services import mount
 
-        mount(self.declarations, path, application, body_limit=body_limit)
+        mount(self.declarations, path, application, body_limit=body_limit, idempotency=idempotency)
+
+    def add_middleware(self, kind: "Callable[..., ASGIApp]", **options: Any) -> None:
+        """Put plain ASGI middleware, `kind(application, **options)`, around all that is served
+        over HTTP, mounts and errors included: `app.add_middleware(GZipMiddleware)`. As with
+        Starlette, the last added is outermost. One with a parameter `host` gets the Host."""
+        from isthmus.services import add_middleware
+
+        add_middleware(self.declarations, kind, **options)
 
     def _route(
         self, method: str, path: str, **options: Unpack["RouteWords"]

@@ -1,5 +1,6 @@
 """Declaring routes and mounts: what stands behind `app.post` and its like."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, Unpack
 
@@ -7,6 +8,7 @@ from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.services.layers.idempotency import Idempotency, Idempotent
 from isthmus.services.rest.options import RouteWords, route_options
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.mount import LIMIT as MOUNT_LIMIT
@@ -14,7 +16,7 @@ from isthmus.services.serving.mount import Mount
 from isthmus.services.serving.server import HttpServer
 from isthmus.services.serving.site import Site
 
-__all__ = ["mount", "route"]
+__all__ = ["add_middleware", "mount", "route"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,14 +47,33 @@ def route(
 
 
 def mount(
-    declared: Declarations, path: str, application: ASGIApp, *, body_limit: int | None = None
+    declared: Declarations,
+    path: str,
+    application: ASGIApp,
+    *,
+    idempotency: Idempotency | None = None,
+    body_limit: int | None = None,
 ) -> None:
     """Have a foreign ASGI application answer everything below `path`."""
     made = Mount(path, application, body_limit=MOUNT_LIMIT if body_limit is None else body_limit)
 
-    async def opening(_: Host) -> None:
-        declared.shared(Site).mount(made)
+    async def opening(host: Host) -> None:
+        worn: ASGIApp = made
+        if idempotency is not None:
+            worn = Idempotent(worn, host=host, options=idempotency)
+        declared.shared(Site).mount(made, worn=worn)
 
     declared.declare(made.record())
     declared.open_with(opening)
     declared.work(HttpServer(declared))
+
+
+def add_middleware(declared: Declarations, kind: Callable[..., ASGIApp], **options: Any) -> None:
+    """Put `kind(application, **options)` around all that is served."""
+    takes_host = "host" in inspect.signature(kind).parameters and "host" not in options
+
+    async def opening(host: Host) -> None:
+        own = options | {"host": host} if takes_host else options
+        declared.shared(Site).wrap(opening, lambda application: kind(application, **own))
+
+    declared.open_with(opening)

@@ -12,6 +12,7 @@ from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
 from isthmus.resilience.degraded import degraded_headers, degrading
+from isthmus.services.layers.idempotency.idempotent import TRANSACTION
 from isthmus.services.problem import Problem
 from isthmus.services.rest.answer import Ready
 from isthmus.services.rest.body import again, bounded, read
@@ -67,7 +68,7 @@ class Answering:
         """
         format_ = self._answer.format_for(call)
         await self._read(call)
-        if self._works:
+        if self._works and TRANSACTION not in call.scope:
             return await repeat(self._host.store, lambda _: self._respond(call, format_))
         return await self._respond(call, format_)
 

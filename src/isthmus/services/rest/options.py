@@ -1,12 +1,13 @@
 """What may be said of a route, with unit, default and range; checked where it is said."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
+from isthmus.services.layers.idempotency import Idempotency
 from isthmus.services.rest.formats import FORMATS, Format
 
 __all__ = ["BODY_LIMIT", "RouteOptions", "RouteWords", "route_options"]
@@ -35,6 +36,9 @@ class RouteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Statuses of problems that its handler raises, and when, for documents."""
     formats: Sequence[Format] = FORMATS
     """Media types that bodies and answers may have, the preferred first. JSON and MessagePack."""
+    idempotency: Idempotency | None = None
+    """Whether requests of one Idempotency-Key happen once. True, "optional", or an Idempotency that
+    says it all; None is not."""
     etag: bool = True
     """Whether answers to GET that have no ETag of the handler's get one, from a hash."""
 
@@ -61,6 +65,7 @@ class RouteWords(TypedDict, total=False):
     errors: Mapping[int, str]
     formats: Sequence[Format]
     etag: bool
+    idempotency: Idempotency | Literal["optional"] | bool | None
 
 
 _SPANS = ("deadline",)
@@ -73,6 +78,7 @@ def route_options(where: str, **words: Unpack[RouteWords]) -> RouteOptions:
         ConfigError: One is out of its range; `where` is named.
     """
     given = cast("dict[str, Any]", dict(words))
+    given["idempotency"] = _idempotency(words.get("idempotency"))
     for name in _SPANS:
         if given.get(name) is not None:
             given[name] = seconds(given[name])
@@ -80,3 +86,9 @@ def route_options(where: str, **words: Unpack[RouteWords]) -> RouteOptions:
         return RouteOptions(**given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _idempotency(said: object) -> Idempotency | None:
+    if isinstance(said, Idempotency):
+        return said
+    return Idempotency(required=said != "optional") if said else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.routing import compile_path
 from starlette.types import ASGIApp
 
@@ -12,6 +13,7 @@ from isthmus.handling.host import Host
 from isthmus.schema.kinds import type_name
 from isthmus.services.declared import DeclaredRoute
 from isthmus.services.layers.due import Due
+from isthmus.services.layers.idempotency import Idempotent
 from isthmus.services.rest.answering import Answering
 from isthmus.services.rest.endpoint import Endpoint
 from isthmus.services.rest.options import RouteOptions
@@ -50,6 +52,9 @@ class Route:
         application: ASGIApp = Answering(self.endpoint, host)
         if self.options.deadline is not None:
             application = Due(application, self.options.deadline, host.clock)
+        if (idempotency := self.options.idempotency) is not None:
+            own = replace(idempotency, methods=(self.method,), body_limit=self.options.body_limit)
+            application = Idempotent(application, host=host, options=own)
         return application
 
     def record(self) -> DeclaredRoute:

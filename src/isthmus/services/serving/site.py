@@ -20,10 +20,13 @@ from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
 from isthmus.settings import Settings
 
-__all__ = ["Layer", "Site"]
+__all__ = ["Layer", "Site", "Wrap"]
 
 Layer = Callable[[ASGIApp, "Site", Host], ASGIApp]
 """Made anew for each run, when all routes and mounts are there."""
+
+Wrap = Callable[[ASGIApp], ASGIApp]
+"""Returns an application with a layer around it."""
 
 
 class Site:
@@ -32,15 +35,24 @@ class Site:
     def __init__(self) -> None:
         self._routes: dict[str, dict[str, Route]] = {}
         self._mounts: dict[str, Mount] = {}
+        self._worn: dict[str, ASGIApp] = {}
         self._layers: dict[str, Layer] = {}
+        self._wraps: dict[object, Wrap] = {}
 
     def add(self, route: Route, host: Host) -> None:
         """Raises ConfigError if `host` lacks a resource that the route asks for."""
         route.endpoint.plan.require(host)
         self._routes.setdefault(route.path, {})[route.method] = route
 
-    def mount(self, mount: Mount) -> None:
+    def mount(self, mount: Mount, *, worn: ASGIApp | None = None) -> None:
+        """`worn`: what the mount is served as, with the layers that it has to itself."""
         self._mounts[mount.path] = mount
+        self._worn[mount.path] = worn or mount
+
+    def wrap(self, name: object, wrap: Wrap) -> None:
+        """Have `wrap` put around everything, outside of what was put there before; instead of the
+        one that was called `name` when the App was open before."""
+        self._wraps[name] = wrap
 
     def wear(self, name: str, layer: Layer) -> None:
         """Have `layer` around all routes and mounts, outside of what turns errors into
@@ -67,10 +79,14 @@ class Site:
         at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
         for route in _health(health):
             at.setdefault(route.path, Methods(host, [route]))
-        served: ASGIApp = Failures(_bounded(Paths(at, self._mounts), host.settings))
+        application: ASGIApp = Failures(_bounded(Paths(at, self._worn), host.settings))
         for layer in self._layers.values():
-            served = layer(served, self, host)
-        return Identified(served, host.clock)
+            application = layer(application, self, host)
+        if self._wraps:
+            for wrap in self._wraps.values():
+                application = wrap(application)
+            application = Failures(application)
+        return Identified(application, host.clock)
 
 
 def _bounded(routes: ASGIApp, settings: Settings) -> ASGIApp:
