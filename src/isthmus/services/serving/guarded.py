@@ -14,9 +14,13 @@ __all__ = ["ClientGoneError", "Guarded"]
 
 LEAST = 16_384
 """Bytes of an answer that a client has to take within `http_write_timeout`."""
-DROPPED = 8 << 20
-"""Bytes of a refused request that are read and dropped, so that its client, who is still
-writing, gets to read the answer."""
+DROPPED = 4 << 20
+"""Bytes of a request that was answered already that are read and dropped, so that its client,
+who is still writing, gets to read the answer."""
+PIECE = 16_384
+"""Bytes that are read before it is looked whether they are too many."""
+AHEAD = 16
+"""Requests that a client may send before it has the answer of the one before them."""
 
 
 class ClientGoneError(OSError):
@@ -65,12 +69,10 @@ class Guarded:
         if self._refusal is not None:
             return self.refuse(self._refusal)
         self._heard_at = self._porter.now()
-        self._mine.data_received(data)
-        if self.head_is_open():
-            self._count_head(len(data))
-        elif self._is_busy():
-            self._head = 0
-            self._porter.busy(self)
+        if len(data) <= PIECE:
+            return self._take(data)
+        for at in range(0, len(data), PIECE):
+            self._take(data[at : at + PIECE])
 
     def on_response_complete(self) -> None:
         self._mine.on_response_complete()
@@ -135,6 +137,23 @@ class Guarded:
             self.transport.write_eof()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        """Read on, and look what that makes of the connection."""
+        if self._refused:
+            return self._drop(len(data))
+        self._mine.data_received(data)
+        if self._refused:
+            return None
+        if self.head_is_open():
+            self._count_head(len(data))
+        elif self._is_busy():
+            self._head = self._dropped = 0
+            self._porter.busy(self)
+        else:
+            self._drop(len(data))  # of a body that nobody wants
+        if len(self.pipeline) > AHEAD:
+            self.refuse(Problem(429, "too many requests that wait for one another"))
 
     @property
     def _mine(self) -> Any:
