@@ -96,7 +96,7 @@ async def pour(port: int, head: bytes, *, more: bytes, times: int = 200) -> None
             for _ in range(times):
                 writer.write(more)
                 await writer.drain()
-            await reader.read()
+            await reader.read(1)
         finally:
             writer.transport.abort()
 
@@ -109,7 +109,7 @@ async def healthy(server: Server) -> AsyncGenerator[list[int]]:
     async def ask() -> None:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
             while True:
-                async with asyncio.timeout(5), client.get("/") as answer:
+                async with asyncio.timeout(20), client.get("/") as answer:
                     assert answer.status == 200
                     held.append(server.memory)
 
@@ -147,7 +147,7 @@ async def test_what_never_ends_is_held_in_bounds(server: Server, attack: str) ->
             await ManualClock(pause=0.01).settle(1)
         before = server.memory
         async with asyncio.timeout(40):
-            await asyncio.gather(*(pour(server.port, head, more=more) for _ in range(60)))
+            await asyncio.gather(*(pour(server.port, head, more=more) for _ in range(30)))
     assert max(held) - before < 100 * MEGABYTE
 
 
