@@ -212,18 +212,21 @@ class Guarded:
         return b"\r\n".join([*lines, b"", body])
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have a streamed answer stop when its client is gone; any other has its way."""
+        """Have a streamed answer stop when its client is gone, and others have their turn
+        between its parts; any other answer has its way."""
         cycle: Any = getattr(receive, "__self__", None)
 
         async def told(event: Message) -> None:
-            if cycle.disconnected and event.get("more_body"):
-                raise ClientGoneError("the client has gone away")
+            if event.get("more_body"):
+                await asyncio.sleep(0)
+                if cycle.disconnected or self.transport.is_closing():
+                    raise ClientGoneError("the client has gone away")
             await send(event)
 
         try:
             await self._application(scope, receive, told)
         except Exception as error:
-            if not cycle.disconnected or not _is_only(error, ClientGoneError):
+            if not _is_only(error, ClientGoneError):
                 raise
 
 
