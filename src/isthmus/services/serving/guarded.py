@@ -15,9 +15,13 @@ __all__ = ["ClientGoneError", "Guarded"]
 
 LEAST = 16_384
 """Bytes of an answer that a client has to take within `http_write_timeout`."""
-DROPPED = 8 << 20
-"""Bytes of a refused request that are read and dropped, so that its client, who is still
-writing, gets to read the answer."""
+DROPPED = 4 << 20
+"""Bytes of a request that was answered already that are read and dropped, so that its client,
+who is still writing, gets to read the answer."""
+PIECE = 16_384
+"""Bytes that are read before it is looked whether they are too many."""
+AHEAD = 16
+"""Requests that a client may send before it has the answer of the one before them."""
 
 
 class ClientGoneError(OSError):
@@ -66,12 +70,10 @@ class Guarded:
         if self._refusal is not None:
             return self.refuse(self._refusal)
         self._heard_at = self._porter.now()
-        self._mine.data_received(data)
-        if self.head_is_open():
-            self._count_head(len(data))
-        elif self._is_busy():
-            self._head = 0
-            self._porter.busy(self)
+        if len(data) <= PIECE:
+            return self._take(data)
+        for at in range(0, len(data), PIECE):
+            self._take(data[at : at + PIECE])
 
     def on_response_complete(self) -> None:
         self._mine.on_response_complete()
@@ -137,6 +139,23 @@ class Guarded:
 
     # -- inside -------------------------------------------------------------------------------
 
+    def _take(self, data: bytes) -> None:
+        """Read on, and look what that makes of the connection."""
+        if self._refused:
+            return self._drop(len(data))
+        self._mine.data_received(data)
+        if self._refused:
+            return None
+        if self.head_is_open():
+            self._count_head(len(data))
+        elif self._is_busy():
+            self._head = self._dropped = 0
+            self._porter.busy(self)
+        else:
+            self._drop(len(data))  # of a body that nobody wants
+        if len(self.pipeline) > AHEAD:
+            self.refuse(Problem(429, "too many requests that wait for one another"))
+
     @property
     def _mine(self) -> Any:
         """The protocol behind."""
@@ -194,18 +213,21 @@ class Guarded:
         return b"\r\n".join([*lines, b"", body])
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have a streamed answer stop when its client is gone; any other has its way."""
+        """Have a streamed answer stop when its client is gone, and others have their turn
+        between its parts; any other answer has its way."""
         cycle: Any = getattr(receive, "__self__", None)
 
         async def told(event: Message) -> None:
-            if cycle.disconnected and event.get("more_body"):
-                raise ClientGoneError("the client has gone away")
+            if event.get("more_body"):
+                await asyncio.sleep(0)
+                if cycle.disconnected or self.transport.is_closing():
+                    raise ClientGoneError("the client has gone away")
             await send(event)
 
         try:
             await self._application(scope, receive, told)
         except Exception as error:
-            if not cycle.disconnected or not _is_only(error, ClientGoneError):
+            if not _is_only(error, ClientGoneError):
                 raise
 
 
