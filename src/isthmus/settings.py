@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     listener: int | None = None
     """File descriptor of a listening socket that the parent process handed down, for
     processes that share a port; in its place `host` and `port` are not looked at."""
+    docs: bool = True
+    """Whether /docs and /openapi.json are served."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     """Processes of `isthmus run`."""
     drain: Annotated[float, Meta(ge=0, le=3_600)] = 30.0

@@ -66,7 +66,7 @@ class Endpoint:
         self.signature = Signature(function)
         self.parameters = Parameters(method, names, declared.root.resources)
         self._declared = declared
-        self._works = self._asks = False
+        self.works = self.asks = False
         self._middleware: Sequence[Middleware] = ()
         offers = [self.parameters.offer, self._request, header, self._transaction, given.host]
         offers.append(given.resource)
@@ -90,9 +90,9 @@ class Endpoint:
         request = Request(scope, receive)
         body = await self._body(request)
         values = self.parameters.read(request, body)
-        if self._asks:
+        if self.asks:
             request = Request(scope, self._rest(body, receive))
-        if self._works:
+        if self.works:
             return await repeat(host.store, lambda _: self._wrapped(request, host, values))
         return await self._wrapped(request, host, values)
 
@@ -142,12 +142,12 @@ class Endpoint:
     def _transaction(self, signature: Signature, parameter: Parameter) -> Source | None:
         """Offer the transaction, and make this a unit of work."""
         source = given.transaction(signature, parameter)
-        self._works = self._works or source is not None
+        self.works = self.works or source is not None
         return source
 
     def _request(self, _: Signature, parameter: Parameter) -> Source | None:
         """Offer the request itself."""
         if parameter.annotation is not Request:
             return None
-        self._asks = True
+        self.asks = True
         return Source(attrgetter("request"))

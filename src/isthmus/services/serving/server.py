@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.services.documents.pages import Documents, Pages
+from isthmus.services.rest.route import Route
 from isthmus.services.serving.facts import ServerListening
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.listener import address_of, inherited, listen
@@ -44,7 +46,8 @@ class HttpServer:
         health = self._health = Health(host)
         listener = _listener(host)
         try:
-            async with self._declared.shared(Site).started(host, health) as application:
+            pages = self._pages(host)
+            async with self._declared.shared(Site).started(host, health, pages) as application:
                 self._tell(host, listener)
                 server = _Server(application, listener, self._draining)
                 try:
@@ -58,6 +61,13 @@ class HttpServer:
         if self._health is not None:
             self._health.draining = True
         self._draining.set()
+
+    def _pages(self, host: Host) -> Sequence[Route]:
+        """Return where the App's documents are read, unless it is set to show none."""
+        declared = self._declared.root
+        documents = declared.shared(Documents)
+        pages = Pages(declared.name, declared.model, documents)
+        return pages.routes() if host.settings.docs else ()
 
     def _tell(self, host: Host, listener: socket.socket) -> None:
         host.signals.emit(ServerListening(address=address_of(listener)))

@@ -39,19 +39,24 @@ class Site:
         self._mounts[mount.path] = mount
 
     @asynccontextmanager
-    async def started(self, host: Host, health: Health) -> AsyncGenerator[ASGIApp]:
-        """Yield the application; mounted ones are started, and stopped at the end."""
+    async def started(
+        self, host: Host, health: Health, pages: Sequence[Route] = ()
+    ) -> AsyncGenerator[ASGIApp]:
+        """Yield the application; mounted ones are started, and stopped at the end.
+
+        `pages` are served as well, unless the App has routes of its own there.
+        """
         async with AsyncExitStack() as stack:
             for mount in self._mounts.values():
                 await stack.enter_async_context(mount.lifespan())
-            yield self._application(host, health)
+            yield self._application(host, (*pages, *_health(health)))
 
-    def _application(self, host: Host, health: Health) -> ASGIApp:
+    def _application(self, host: Host, pages: Sequence[Route]) -> ASGIApp:
         at: list[BaseRoute] = []
         for path, routes in self._routes.items():
             at.append(RouteAt(path, Methods(host, routes.values())))
         at += [MountAt(path, mount) for path, mount in self._mounts.items()]
-        at += [RouteAt(route.path, Methods(host, [route])) for route in _health(health)]
+        at += [RouteAt(route.path, Methods(host, [route])) for route in pages]
         return Identified(Failures(Router(at, default=_nothing_here)), host.clock)
 
 
