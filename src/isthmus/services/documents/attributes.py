@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 
 __all__ = ["attribute_docs"]
 
@@ -21,7 +22,7 @@ def attribute_docs(cls: type) -> Mapping[str, str]:
 
 def _documented(cls: type) -> Iterator[tuple[str, str]]:
     body = _body(cls)
-    for statement, after in zip(body, body[1:], strict=False):
+    for statement, after in pairwise(body):
         match statement, after:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),

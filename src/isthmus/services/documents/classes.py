@@ -10,9 +10,7 @@ from isthmus.services.documents.attributes import attribute_docs
 
 __all__ = ["completed"]
 
-_Class = (
-    types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType
-)
+_Class = types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType
 _Json = dict[str, Any]
 
 

@@ -32,7 +32,7 @@ def told(doc: str) -> Told:
     """Return what `doc` says, a docstring without its indentation, as of inspect.getdoc."""
     sections = dict(_sections(doc))
     first, *rest = _SENTENCE.split(sections.pop("", "").strip(), maxsplit=1)
-    arguments = {}
+    arguments = dict[str, str]()
     for name in ("Args", "Arguments", "Parameters"):
         arguments |= dict(_arguments(sections.get(name, "")))
     kept = [f"{name}:\n{text}" for name, text in sections.items() if name not in _FOR_CALLERS]

@@ -42,7 +42,7 @@ def openapi(
     schemas = Schemas(
         [Use(Problem, "out"), *(use for each in operations for use in each.uses())], as_of=as_of
     )
-    document = {"openapi": "3.1.0", "info": _info(known)}
+    document: dict[str, Any] = {"openapi": "3.1.0", "info": _info(known)}
     if known.servers:
         document["servers"] = [{"url": url} for url in known.servers]
     document["paths"] = _paths(operations, schemas)

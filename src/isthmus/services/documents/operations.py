@@ -59,7 +59,8 @@ class Operation:
             "description": doc.description,
             "parameters": self._parameters(schemas, doc.parameters),
         }
-        document = {"operationId": self.id} | {name: each for name, each in members.items() if each}
+        document: dict[str, Any] = {"operationId": self.id}
+        document |= {name: each for name, each in members.items() if each}
         if self.route.takes is not None:
             document["requestBody"] = self._body(schemas)
         document["responses"] = dict(self._responses(schemas))

@@ -47,6 +47,6 @@ def _describe(component: dict[str, Any], model: type[BaseModel]) -> None:
         if name not in fields:
             continue
         field = fields[name]
-        schema = component.get("properties", {}).get(field.serialization_alias or name)
-        if isinstance(schema, dict):
+        properties: dict[str, dict[str, Any]] = component.get("properties", {})
+        if schema := properties.get(field.serialization_alias or name):
             schema.setdefault("description", doc)

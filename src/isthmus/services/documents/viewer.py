@@ -80,7 +80,9 @@ def _links(version: str, versions: Sequence[str]) -> str:
         f'<a href="docs?version={quote(each)}"{_here(each == version)}>{escape(each)}</a>'
         for each in versions
     )
-    return f'<nav aria-label="Versions"><a href="docs"{_here(not version)}>newest</a>{links}</nav>\n'
+    return (
+        f'<nav aria-label="Versions"><a href="docs"{_here(not version)}>newest</a>{links}</nav>\n'
+    )
 
 
 def _here(current: bool) -> str:  # noqa: FBT001
