@@ -18,6 +18,8 @@ COMMANDS = {
     "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
     "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
+    "openapi": ("isthmus.cli.documents:openapi", "Write the OpenAPI document of its routes."),
+    "asyncapi": ("isthmus.cli.documents:asyncapi", "Write the AsyncAPI document of its messages."),
     "engines": ("isthmus.cli.engines:engines", "Show the installed engines and what they can."),
 }
 
