@@ -565,3 +565,26 @@ def test_pydantic_is_imported_only_by_those_who_use_it():
 
 def test_bytes_within_a_body_are_base64(registry: Registry):
     assert base64.b64encode(b"\x00") in registry.of(list[bytes]).encode([b"\x00"])
+
+
+# --- whole numbers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["2.0", "2e0", "20e-1", "2"])
+def test_a_whole_number_is_an_integer_however_it_is_written(written: str) -> None:
+    assert schema_of(dict[str, int]).decode(b'{"n": %s}' % written.encode()) == {"n": 2}
+
+
+def test_a_large_whole_number_is_read_exactly() -> None:
+    assert schema_of(list[int]).decode(b"[9007199254740993.0]") == [9007199254740993]
+
+
+@pytest.mark.parametrize("written", ["2.5", "1e300", "1e-1", "1e999999999", '"2"'])
+def test_what_is_no_whole_number_is_refused_as_an_integer(written: str) -> None:
+    with pytest.raises(SchemaError, match=r"Expected `int`, got|Number out of range"):
+        schema_of(dict[str, int]).decode(b'{"n": %s, "m": 2.0}' % written.encode())
+
+
+def test_whole_numbers_that_may_be_others_stay_what_they_are() -> None:
+    read = schema_of(dict[str, float | str]).decode(b'{"n": 2.0}')
+    assert isinstance(read["n"], float)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from isthmus.resilience import SharedState
     from isthmus.services.client.client import Client
     from isthmus.services.client.options import ClientWords
+    from isthmus.services.documents import Security
     from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
     from isthmus.services.versioning.reader import Choice, Place
@@ -149,6 +150,33 @@ class Module:
         from isthmus.services import route
 
         return route(self.declarations, method, path, **options)
+
+    def about(
+        self,
+        *,
+        title: str = "",
+        version: str = "",
+        description: str = "",
+        servers: Sequence[str] = (),
+        security: "Sequence[Security]" = (),
+    ) -> None:
+        """Say what documents (`/openapi.json`, `isthmus asyncapi`) tell of the whole.
+
+        `title` is the App's name, unless it is given, `version` "0.0.0"; `description` may be
+        Markdown. `servers` are URLs under which it is reached, else where the document was
+        asked for. `security` are ways in which clients tell who they are (`Bearer()`,
+        `ApiKey()` of isthmus.services.documents); to judge it is up to the handlers.
+        """
+        from isthmus.services.documents import about
+
+        about(
+            self.declarations,
+            title=title,
+            version=version,
+            description=description,
+            servers=servers,
+            security=security,
+        )
 
     # --- gRPC -------------------------------------------------------------------------------
 

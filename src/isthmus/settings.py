@@ -69,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_request_timeout: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     """Seconds in which an answer must have begun, from the request's head; what runs for it
     is then cancelled. 0 is for ever."""
+    docs: bool = True
+    """Whether /docs and /openapi.json are served."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     """Processes of `isthmus run`."""
     drain: Annotated[float, Meta(ge=0, le=3_600)] = 30.0

@@ -13,6 +13,10 @@ from isthmus.handling.model import Declared, Model
 __all__ = ["describe"]
 
 
+_AT_LENGTH = {"name", "options", "parameters", "doc"}
+"""What is told as JSON, and not on a line."""
+
+
 @click.command(
     epilog="\b\nExamples:\n  isthmus describe shop:app\n  isthmus describe --json | jq '.queue'"
 )
@@ -49,6 +53,7 @@ def _details(record: dict[str, object]) -> str:
     said = [
         f"{name} {value}"
         for name, value in record.items()
-        if name not in {"name", "options"} and value not in (None, "", False, [], {})
+        if name not in {"name", "options", "parameters", "doc"}
+        and value not in (None, "", False, [], {})
     ]
     return f"  ({', '.join(said)})" if said else ""

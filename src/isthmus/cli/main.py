@@ -19,6 +19,8 @@ COMMANDS = {
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
     "api": ("isthmus.cli.api:api", "Compare revisions of an API; tell what versions changed."),
     "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
+    "openapi": ("isthmus.cli.documents:openapi", "Write the OpenAPI document of its routes."),
+    "asyncapi": ("isthmus.cli.documents:asyncapi", "Write the AsyncAPI document of its messages."),
     "engines": ("isthmus.cli.engines:engines", "Show the installed engines and what they can."),
 }
 

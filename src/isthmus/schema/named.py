@@ -10,6 +10,7 @@ from isthmus.errors import SchemaError
 from isthmus.message import Message
 from isthmus.schema.codec import Codec, codec_of
 from isthmus.schema.kinds import instance_of, type_name
+from isthmus.schema.whole import in_whole_numbers
 
 __all__ = ["PREFIX", "Label", "Schema", "Upcast", "Upcasters"]
 
@@ -116,9 +117,19 @@ class Schema(Generic[T]):
             body = self._upcast(body, dataschema)
         try:
             return self.codec.decode(body)
-        except Exception as error:
-            problems = self.codec.faults(body, error)
-            raise SchemaError(f"not a {self}: {'; '.join(problems)}", problems=problems) from error
+        except Exception as error:  # noqa: BLE001  of the model library: said in our words, below
+            return self._decoded_again(body, error)
+
+    def _decoded_again(self, body: bytes, error: Exception) -> T:
+        """Read a body that was refused, as some libraries refuse 2.0 where an integer is wanted."""
+        mended = in_whole_numbers(body)
+        if mended != body:
+            try:
+                return self.codec.decode(mended)
+            except Exception as left:  # noqa: BLE001  likewise
+                body, error = mended, left
+        problems = self.codec.faults(body, error)
+        raise SchemaError(f"not a {self}: {'; '.join(problems)}", problems=problems) from error
 
     def decode_all(self, messages: Sequence[Message]) -> list[T]:
         """Return the values in their bodies; raises SchemaError as `decode` of the first

@@ -3,25 +3,9 @@
 from typing import ClassVar
 
 from isthmus.handling.model import Declared
+from isthmus.services.rest.declared import DeclaredParameter, DeclaredRoute
 
-__all__ = ["DeclaredMount", "DeclaredRoute"]
-
-
-class DeclaredRoute(Declared, frozen=True, kw_only=True):
-    """One method of one path: "POST /v1/orders"."""
-
-    kind: ClassVar[str] = "route"
-    method: str
-    path: str
-    status: int
-    """Of an answer that went well."""
-    deadline: float | None
-    """Seconds after which an answer is worth nothing."""
-    takes: str
-    """The body's type; "" if it has none."""
-    gives: str
-    function: str
-    """Where it is written: "shop.orders:take"."""
+__all__ = ["DeclaredMount", "DeclaredParameter", "DeclaredRoute"]
 
 
 class DeclaredMount(Declared, frozen=True, kw_only=True):

@@ -10,13 +10,13 @@ from starlette.types import ASGIApp
 from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.schema.kinds import type_name
-from isthmus.services.declared import DeclaredRoute
 from isthmus.services.layers.due import Due
 from isthmus.services.layers.idempotency import Idempotent
 from isthmus.services.rest.answering import Answering
+from isthmus.services.rest.declared import DeclaredRoute
 from isthmus.services.rest.endpoint import Endpoint
 from isthmus.services.rest.options import RouteOptions
+from isthmus.services.rest.record import record_of
 
 __all__ = ["Route"]
 
@@ -58,18 +58,7 @@ class Route:
         return application
 
     def record(self) -> DeclaredRoute:
-        body, gives = self.endpoint.parameters.body, self.endpoint.answer.schema
-        function = self.endpoint.function
-        return DeclaredRoute(
-            name=f"{self.method} {self.path}",
-            method=self.method,
-            path=self.path,
-            status=self.endpoint.answer.status,
-            deadline=self.options.deadline,
-            takes="" if body is None else type_name(body.schema.type),
-            gives="" if gives is None else type_name(gives.type),
-            function=f"{function.__module__}:{function.__qualname__}",
-        )
+        return record_of(self.endpoint, self.method, self.path, self.options)
 
 
 def _names(path: str) -> Sequence[str]:

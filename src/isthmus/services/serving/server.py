@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.services.documents.pages import Documents, Pages
+from isthmus.services.rest.route import Route
 from isthmus.services.serving.facts import ServerListening
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.listener import address_of, inherited, listen
@@ -41,7 +44,8 @@ class HttpServer:
         health = self._health = Health(host)
         listener = _listener(host)
         try:
-            async with self._declared.shared(Site).started(host, health) as application:
+            pages = self._pages(host)
+            async with self._declared.shared(Site).started(host, health, pages) as application:
                 engine = self._engine(application, listener, host)
                 self._tell(host, listener)
                 await engine.work()
@@ -52,6 +56,13 @@ class HttpServer:
         if self._health is not None:
             self._health.draining = True
         self._draining.set()
+
+    def _pages(self, host: Host) -> Sequence[Route]:
+        """Return where the App's documents are read, unless it is set to show none."""
+        declared = self._declared.root
+        documents = declared.shared(Documents)
+        pages = Pages(declared.name, declared.model, documents)
+        return pages.routes() if host.settings.docs else ()
 
     def _engine(self, application: ASGIApp, listener: socket.socket, host: Host) -> Engine:
         if host.settings.http_server == "granian":

@@ -68,16 +68,21 @@ class Site:
         return list(self._mounts.values())
 
     @asynccontextmanager
-    async def started(self, host: Host, health: Health) -> AsyncGenerator[ASGIApp]:
-        """Yield the application; mounted ones are started, and stopped at the end."""
+    async def started(
+        self, host: Host, health: Health, pages: Sequence[Route] = ()
+    ) -> AsyncGenerator[ASGIApp]:
+        """Yield the application; mounted ones are started, and stopped at the end.
+
+        `pages` are served as well, unless the App has routes of its own there.
+        """
         async with AsyncExitStack() as stack:
             for mount in self._mounts.values():
                 await stack.enter_async_context(mount.lifespan())
-            yield self._application(host, health)
+            yield self._application(host, (*pages, *_health(health)))
 
-    def _application(self, host: Host, health: Health) -> ASGIApp:
+    def _application(self, host: Host, pages: Sequence[Route]) -> ASGIApp:
         at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
-        for route in _health(health):
+        for route in pages:
             at.setdefault(route.path, Methods(host, [route]))
         application: ASGIApp = Failures(_bounded(Paths(at, self._worn), host.settings))
         for layer in self._layers.values():

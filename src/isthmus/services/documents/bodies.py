@@ -1,0 +1,27 @@
+"""The media types of a body or an answer, with its schema."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from isthmus.schema import Schema
+from isthmus.schema.codec import JSON, OCTETS
+from isthmus.services.documents.schemas import Schemas, Use
+from isthmus.services.rest.declared import DeclaredRoute
+
+__all__ = ["content"]
+
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def content(
+    payload: Schema[Any], route: DeclaredRoute, schemas: Schemas, use: Use
+) -> dict[str, Any]:
+    """Return the `content` of a body or an answer of `route`: bytes have no schema of ours."""
+    if payload.type is bytes:
+        return {OCTETS: {"schema": dict(_BINARY)}}
+    return {kind: {"schema": schemas.of(use)} for kind in _media_types(route)}
+
+
+def _media_types(route: DeclaredRoute) -> Sequence[str]:
+    formats = getattr(route.options, "formats", ())
+    return [each.media_type for each in formats] or [JSON]
