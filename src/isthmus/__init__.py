@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
     from isthmus.services.client import Client
+    from isthmus.settings import HttpUrl, Secret, Url
     from isthmus.streams import Stream
 
 __version__ = "0.1.0"
@@ -107,6 +108,7 @@ _HOMES = {
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
     "isthmus.services.client": ("Client",),
+    "isthmus.settings": ("HttpUrl", "Secret", "Url"),
     "isthmus.streams": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -128,6 +130,7 @@ __all__ = [
     "FullError",
     "Header",
     "Hedge",
+    "HttpUrl",
     "Incoming",
     "IsthmusError",
     "Keeping",
@@ -146,6 +149,7 @@ __all__ = [
     "Reject",
     "Retry",
     "SchemaError",
+    "Secret",
     "StatementError",
     "Stream",
     "SyncTransaction",
@@ -156,6 +160,7 @@ __all__ = [
     "Transaction",
     "UnavailableError",
     "UnsupportedError",
+    "Url",
     "schema",
     "upcaster",
     "wait",

@@ -17,6 +17,7 @@ COMMANDS = {
     ),
     "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
+    "settings": ("isthmus.cli.settings:settings", "Show settings, and where each is from."),
     "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
     "engines": ("isthmus.cli.engines:engines", "Show the installed engines and what they can."),
 }
