@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from isthmus.services import Problem
     from isthmus.services.client import Client
     from isthmus.services.versioning import MediaType, Uri
+    from isthmus.settings import HttpUrl, Secret, Url
     from isthmus.streams import Stream
     from isthmus.versions import Version, Versions
 
@@ -110,6 +111,7 @@ _HOMES = {
     "isthmus.services": ("Problem",),
     "isthmus.services.versioning": ("MediaType", "Uri"),
     "isthmus.services.client": ("Client",),
+    "isthmus.settings": ("HttpUrl", "Secret", "Url"),
     "isthmus.streams": ("Stream",),
     "isthmus.versions": ("Version", "Versions"),
 }
@@ -132,6 +134,7 @@ __all__ = [
     "FullError",
     "Header",
     "Hedge",
+    "HttpUrl",
     "Incoming",
     "IsthmusError",
     "Keeping",
@@ -151,6 +154,7 @@ __all__ = [
     "Reject",
     "Retry",
     "SchemaError",
+    "Secret",
     "StatementError",
     "Stream",
     "SyncTransaction",
@@ -162,6 +166,7 @@ __all__ = [
     "UnavailableError",
     "UnsupportedError",
     "Uri",
+    "Url",
     "Version",
     "Versions",
     "schema",

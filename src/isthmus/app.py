@@ -5,8 +5,8 @@ imported when its door is first used.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import msgspec
 
 from isthmus.clock import Clock, Span, SystemClock
+from isthmus.configuration.report import Report
 from isthmus.contracts import Transaction
 from isthmus.handling.consuming.options import HandlerWords
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.model import Model
 from isthmus.handling.unit import joined, transaction
-from isthmus.settings import Settings
+from isthmus.settings import Place, SecretSource, Settings
 from isthmus.signals import Signals
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from isthmus.services.documents import Security
     from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
-    from isthmus.services.versioning.reader import Choice, Place
+    from isthmus.services.versioning.reader import Choice
+    from isthmus.services.versioning.reader import Place as VersionPlace
     from isthmus.streams import Stream
     from isthmus.versions import Versions
 
@@ -198,7 +200,7 @@ class Module:
     def versions(
         self,
         *names: "str | Versions",
-        by: "Place | Choice | None" = None,
+        by: "VersionPlace | Choice | None" = None,
         default: str | None = None,
         except_: Sequence[str] = (),
         mounts: Sequence[str] = (),
@@ -304,6 +306,20 @@ class Module:
 
         return resource(self.declarations, function)
 
+    def settings_of(self, kind: type[T], *, prefix: str | None = None) -> T:
+        """Declare settings of your own, a frozen Struct or dataclass, and return them: read when
+        the App opens, or when one is first looked at; given to handlers by their type.
+
+        `pool` of App("shop") is SHOP_POOL in the environment, or pool in [tool.isthmus.shop] of
+        pyproject.toml; `prefix` stands for "SHOP_". Secrets may lie in files, too.
+
+        Raises:
+            ConfigError: The class cannot be used; when they are read: every fault is listed.
+        """
+        from isthmus.handling.configured import configured
+
+        return configured(self.declarations, kind, prefix=prefix)
+
     def migrations(self, folder: str | Path) -> None:
         """Apply the .sql files of `folder` when the App opens, each once, in the order
         of their names. A relative folder is looked for beside the calling file."""
@@ -334,7 +350,8 @@ class App(Module):
     `engine` is the URL of what carries messages and streams: the argument, else
     $ISTHMUS_ENGINE, else sqlite:///<name>.db in the working directory. `store` is
     the URL of the database whose transactions carry the App's state; the engine
-    itself unless it is given here or in $ISTHMUS_STORE.
+    itself unless it is given here or in $ISTHMUS_STORE. `secrets` is where secrets are looked up
+    that neither the environment nor files give.
     """
 
     def __init__(
@@ -345,8 +362,10 @@ class App(Module):
         store: str | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        secrets: SecretSource | None = None,
     ) -> None:
         super().__init__(name)
+        self.declarations.secrets = secrets
         self._urls = (engine, store)
         self._settings, self._clock = settings, clock or SystemClock()
         self._configured: dict[str, Any] = {}
@@ -418,19 +437,39 @@ class App(Module):
     ) -> None:
         await self.aclose()
 
-    def test(self, *, engine: str = "memory://") -> "Trial":
+    def test(
+        self,
+        *,
+        engine: str = "memory://",
+        settings: Sequence[object] = (),
+    ) -> "Trial":
         """Return the App on memory and virtual time: `async with app.test() as t:`.
 
         Memory runs no SQL. For handlers with statements of their own give a file, as
         `engine=f"sqlite:///{tmp_path}/test.db"`: real rows, virtual time, and a tenth
-        of a real second for each `settle`.
+        of a real second for each `settle`. `settings` stand in for those of their classes
+        (`settings_of`), which are not read then.
         """
         from isthmus.handling.running.trial import Trial
         from isthmus.messaging import DeclaredQueue, DeclaredTopic
 
         model = self.describe()
         topics = [each.name for kind in (DeclaredQueue, DeclaredTopic) for each in model.of(kind)]
-        return Trial(self.name, self.declarations, self.signals, topics, engine=engine)
+        meanwhile = self._standing_in(settings)
+        return Trial(
+            self.name, self.declarations, self.signals, topics, engine=engine, meanwhile=meanwhile
+        )
+
+    @contextmanager
+    def _standing_in(self, settings: Sequence[object]) -> Generator[None]:
+        """Have others be given in place of what is declared."""
+        from isthmus.handling.configured import section_of
+
+        with ExitStack() as stack:
+            for value in settings:
+                section = section_of(self.declarations, type(value))
+                stack.enter_context(section.standing_in(value))
+            yield
 
     # --- transactions -----------------------------------------------------------------------
 
@@ -468,11 +507,23 @@ class App(Module):
     @property
     def settings(self) -> Settings:
         """What holds here: `configure` over arguments over environment and pyproject.toml."""
-        settings = self._settings or Settings.load()
+        others = self.declarations.sections
+        settings = self._settings or Settings.load_among(others, self._place())
         engine, store = self._urls
         engine = engine or settings.engine or f"sqlite:///{self.name}.db"
         urls = {"engine": engine, "store": store or settings.store}
         return msgspec.structs.replace(settings, **urls | self._configured)
+
+    def settings_report(self) -> Report:
+        """Return all settings, those of `settings_of` too, with where each was found and what is
+        wrong; secrets are masked."""
+        from isthmus.settings import own_report
+
+        given = self._settings, *self._urls, self._configured
+        return own_report(self.name, *given, self.declarations.sections, self._place())
+
+    def _place(self) -> Place:
+        return Place.here(source=self.declarations.secrets)
 
 
 def _beside_caller(folder: Path) -> Path:

@@ -1,22 +1,31 @@
 """What the place decides, not the program: read from the environment and pyproject.toml."""
 
-import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, cast
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
-from isthmus.errors import ConfigError
-from isthmus.url import redacted
+from isthmus.configuration import Env, Found, HttpUrl, Place, Report, Secret, SecretSource, Url
+from isthmus.configuration.converting import converted, shown
+from isthmus.configuration.place import PREFIX, Given
+from isthmus.configuration.report import refuse, report
+from isthmus.configuration.section import DEFAULT, Readable, Section
 
-__all__ = ["PREFIX", "Settings"]
-
-PREFIX = "ISTHMUS_"
-"""How the environment's names begin: `drain` is ISTHMUS_DRAIN."""
+__all__ = [
+    "PREFIX",
+    "Env",
+    "Found",
+    "HttpUrl",
+    "Place",
+    "Report",
+    "Secret",
+    "SecretSource",
+    "Settings",
+    "Url",
+    "own_report",
+]
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Server = Literal["uvicorn", "granian"]
@@ -37,6 +46,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """URL of the database whose transactions carry the App's state; "" is the engine."""
     source: str = ""
     """What messages say they come from, CloudEvents' `source`; "" is the App's name."""
+    env_file: str = ""
+    """File of NAME=value lines that stand below the environment, as ".env"; "" is none."""
+    secrets: str = "/run/secrets"
+    """Folder of secrets, each a file that is called as its variable is, in small letters."""
+    secret_source: str = ""
+    """Where secrets are looked up that nothing else gives, as "shop.vault:source"; "" is none."""
     host: str = "127.0.0.1"
     """Address that HTTP is served on."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
@@ -88,13 +103,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Least severe level that is logged."""
 
     def __post_init__(self) -> None:
-        given = {name: _Given(name, getattr(self, name)) for name in self.__struct_fields__}
-        _, faults = _read(given, strict=True)
-        _refuse(faults)
+        faults = list[str]()
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            try:
+                converted(value, field.type, strict=True)
+            except ValueError as error:
+                faults.append(f"{field.name} = {shown(value)}: {error}")
+        refuse(faults)
 
     def __repr__(self) -> str:
         values = ((name, getattr(self, name)) for name in self.__struct_fields__)
-        return f"Settings({', '.join(f'{name}={_shown(value)}' for name, value in values)})"
+        return f"Settings({', '.join(f'{name}={shown(value)}' for name, value in values)})"
 
     @classmethod
     def load(
@@ -105,69 +125,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigError: What is there cannot be read; every fault is listed.
         """
-        environ = os.environ if environ is None else environ
-        given = _from_toml(Path(path)) | _from_environ(environ)
-        values, faults = _read(given, strict=False)
-        _refuse([*_unknown(given, environ), *faults])
-        return cls(**values)
+        return cls.load_among((), Place.here(environ, path))
+
+    @classmethod
+    def load_among(cls, others: Sequence[Readable], place: Place) -> Self:
+        """Return isthmus' own settings, read at `place`.
+
+        Raises:
+            ConfigError: They cannot be read; every fault is listed, those of `others` too.
+        """
+        found = report([_own()], place)
+        if found.faults:
+            refuse(report([_own(), *others], place).faults)
+        ((_, reading),) = found.readings
+        return reading.value
 
 
-class _Given(NamedTuple):
-    origin: str
-    """Where it was written, for the error."""
-    value: Any
+def _own(given: Mapping[str, Given] | None = None) -> Section:
+    """Return what reads them; `given`: what wins over the place."""
+    return Section(Settings, "isthmus", prefix=PREFIX, table=(), given=given)
 
 
-_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
-
-
-def _from_environ(environ: Mapping[str, str]) -> dict[str, _Given]:
-    names = {name: f"{PREFIX}{name.upper()}" for name in _FIELDS}
-    return {name: _Given(key, environ[key]) for name, key in names.items() if environ.get(key)}
-
-
-def _from_toml(path: Path) -> dict[str, _Given]:
-    try:
-        tool: Any = tomllib.loads(path.read_text("utf-8")).get("tool", {})
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read settings from {path}: {error}") from error
-    section = cast("dict[str, Any]", tool.get("isthmus", {}))
-    return {
-        name: _Given(f"{path}: [tool.isthmus] {name}", value) for name, value in section.items()
-    }
-
-
-def _read(given: Mapping[str, _Given], *, strict: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return the values that can be used, and what is wrong with the others."""
-    values, faults = dict[str, Any](), list[str]()
-    for name, (origin, value) in given.items():
-        if name in _FIELDS:
-            try:
-                values[name] = msgspec.convert(value, _FIELDS[name].type, strict=strict)
-            except msgspec.ValidationError as error:
-                faults.append(f"{origin} = {_shown(value)}: {error}")
-    return values, faults
-
-
-def _unknown(given: Mapping[str, _Given], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what was written in vain. The environment is everyone's: there, only a name
-    that is nearly one of ours is a mistake."""
-    for name, (origin, _) in given.items():
-        if name not in _FIELDS:
-            yield f"{origin}: no such setting; there are {', '.join(_FIELDS)}"
-    known = [f"{PREFIX}{name.upper()}" for name in _FIELDS]
-    for key in sorted(environ):
-        if key.startswith(PREFIX) and key not in known:
-            for meant in get_close_matches(key, known, n=1, cutoff=0.85):
-                yield f"{key}: no such setting; {meant} was meant?"
-
-
-def _refuse(faults: list[str]) -> None:
-    if faults:
-        raise ConfigError("settings that cannot be used:\n" + "\n".join(f"  {f}" for f in faults))
-
-
-def _shown(value: object) -> str:
-    return repr(redacted(value) if isinstance(value, str) else value)
+def own_report(
+    name: str,
+    settings: Settings | None,
+    engine: str | None,
+    store: str | None,
+    configured: Mapping[str, object],
+    others: Sequence[Readable],
+    place: Place,
+) -> Report:
+    """Return all settings of the App `name`, where the program said some itself."""
+    given = dict[str, Given]()
+    if settings is not None:
+        fields = settings.__struct_fields__
+        given |= {name: Given("App(settings=)", getattr(settings, name)) for name in fields}
+    elif not place.says("engine"):
+        given["engine"] = Given(DEFAULT, f"sqlite:///{name}.db")
+    urls = {"engine": engine, "store": store}
+    given |= {name: Given(f"App({name}=)", url) for name, url in urls.items() if url}
+    given |= {name: Given("configure", value) for name, value in configured.items()}
+    return report([_own(given), *others], place)

@@ -18,6 +18,7 @@ COMMANDS = {
     "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
     "api": ("isthmus.cli.api:api", "Compare revisions of an API; tell what versions changed."),
+    "settings": ("isthmus.cli.settings:settings", "Show settings, and where each is from."),
     "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
     "openapi": ("isthmus.cli.documents:openapi", "Write the OpenAPI document of its routes."),
     "asyncapi": ("isthmus.cli.documents:asyncapi", "Write the AsyncAPI document of its messages."),

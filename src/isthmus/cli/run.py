@@ -89,7 +89,7 @@ class _Place:
         self, spec: str | None, settings: Mapping[str, Any], *, only: Sequence[str], form: Form
     ) -> None:
         self._spec, self._settings, self._only, self._form = spec, settings, only, form
-        level = settings.get("log_level") or Settings.load().log_level
+        level = settings.get("log_level") or _log_level()
         begin_logging(level=level, form=form, label=os.environ.get(SUPERVISED, ""))
 
     def app(self) -> App:
@@ -165,6 +165,14 @@ class _Place:
             option = f"--{name.replace('_', '-')}"
             arguments += [option, str(value)]
         return [sys.executable, "-m", "isthmus", "run", *arguments, "--log", self._form]
+
+
+def _log_level() -> str:
+    """Return what the place says; where it says nothing of use, the app tells all faults."""
+    try:
+        return Settings.load().log_level
+    except ConfigError:
+        return Settings().log_level
 
 
 def _announce(app: App, *, workers: int) -> None:

@@ -8,6 +8,8 @@ Declaring is done at import time and needs no engine. When the App opens, each
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from isthmus.configuration.section import Readable
+from isthmus.configuration.source import SecretSource
 from isthmus.errors import ConfigError
 from isthmus.handling.host import Host
 from isthmus.handling.model import Declared, Model
@@ -45,6 +47,9 @@ class Declarations:
         self.workers: list[Worker] = []
         self.middleware: list[Any] = []
         self.resources: dict[Any, Any] = {}
+        self.sections: list[Readable] = []
+        self.secrets: SecretSource | None = None
+        """Where the program says that secrets are looked up."""
         self._shared: dict[type, Any] = {}
         self._into: Declarations | None = None
         self._host: Host | None = None
@@ -95,6 +100,12 @@ class Declarations:
             kept[kind] = kind()
         return kept[kind]
 
+    def configure_by(self, section: Readable) -> None:
+        """Have `section` read before anything is opened."""
+        self.sections.append(section)
+        if self._into is not None:
+            self._into.configure_by(section)
+
     def wrap(self, middleware: Any) -> None:
         """Have `middleware` around every handler, inside of those before it."""
         self.middleware.append(middleware)
@@ -109,7 +120,7 @@ class Declarations:
         """
         if (taken := self.resources.setdefault(kind, function)) is not function:
             raise ConfigError(
-                f"{function.__qualname__}() and {taken.__qualname__}() both give {kind}; "
+                f"{_name(function)} and {_name(taken)} both give {kind}; "
                 "keep one, or give the other's a type of its own"
             )
         if self._into is not None:
@@ -129,6 +140,8 @@ class Declarations:
             self.open_with(opening)
         for worker in other.workers:
             self.work(worker)
+        for section in other.sections:
+            self.configure_by(section)
         for middleware in other.middleware:
             self.wrap(middleware)
         for kind, function in other.resources.items():
@@ -143,3 +156,8 @@ class Declarations:
 
     def unbind(self) -> None:
         self._host = None
+
+
+def _name(function: Any) -> str:
+    name = getattr(function, "__qualname__", None)
+    return f"{name}()" if name else type(function).__name__

@@ -9,6 +9,7 @@ from isthmus.clock import Clock
 from isthmus.connect import connect
 from isthmus.contracts import Engine
 from isthmus.handling.calling.resources import Resources
+from isthmus.handling.configured import read_settings
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import declare_outbox
@@ -40,6 +41,7 @@ async def opened(
     or when a part cannot be opened. `signals` hear what policies tell meanwhile. `draw` is
     where chance comes from, 0 to 1."""
     async with AsyncExitStack() as stack:
+        await read_settings(declared)
         stack.enter_context(forwarded(signals))
         engine = await _connected(connect, settings.engine, clock, stack)
         state = engine

@@ -8,7 +8,8 @@ async with app.test() as t:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
@@ -72,15 +73,23 @@ class Trial:
         topics: Sequence[str],
         *,
         engine: str = MEMORY,
+        meanwhile: AbstractContextManager[object] | None = None,
     ) -> None:
+        """`meanwhile`: entered before the App opens, left when it is closed."""
         self.clock = ManualClock(pause=0.0 if engine == MEMORY else PAUSE)
         settings = Settings(engine=engine)
         self._declared, self._topics = declared, topics
         self._opening = opened(name, declared, settings, self.clock, signals)
+        self._meanwhile = meanwhile or nullcontext()
         self._sent: dict[str, list[Message]] = {topic: [] for topic in topics}
 
     async def __aenter__(self) -> Self:
-        self.host: Host = await self._opening.__aenter__()
+        self._meanwhile.__enter__()
+        try:
+            self.host: Host = await self._opening.__aenter__()
+        except BaseException:
+            self._meanwhile.__exit__(None, None, None)
+            raise
         self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
         self._runtime = Runtime(self._declared, self.host, apart={SERVER}, leisure=LEISURE)
         self._running = asyncio.create_task(self._runtime.run())
@@ -93,11 +102,19 @@ class Trial:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._runtime.drain()
-        while not self._running.done():
-            await self.clock.advance(1.0)
-        await self._opening.__aexit__(kind, error, trace)
-        await self._running
+        with self._meanwhile_left():
+            await self._runtime.drain()
+            while not self._running.done():
+                await self.clock.advance(1.0)
+            await self._opening.__aexit__(kind, error, trace)
+            await self._running
+
+    @contextmanager
+    def _meanwhile_left(self) -> Generator[None]:
+        try:
+            yield
+        finally:
+            self._meanwhile.__exit__(None, None, None)
 
     async def advance(self, span: Span) -> None:
         """Let time pass: whatever falls due happens, in its order."""
