@@ -18,6 +18,7 @@ from isthmus.services.documents.viewer import ASSETS, RELEASE, asset, page, poli
 from isthmus.services.problem import Problem
 from isthmus.services.rest.options import RouteOptions
 from isthmus.services.rest.route import Route
+from isthmus.versions.version import asked
 
 __all__ = ["Documents", "Pages"]
 
@@ -33,6 +34,10 @@ class Documents:
     def __init__(self) -> None:
         self.versions: dict[str, AsOf] = {}
         """What a version's document shows in place of each type, by the version's name."""
+        self.below: dict[str, str] = {}
+        """The path that a version is served below, as "/v1", by its name, if it is by that."""
+        self.newest = ""
+        """The version that the document without one is of; "" if there is no other."""
 
 
 class Pages:
@@ -40,7 +45,7 @@ class Pages:
 
     def __init__(self, name: str, model: Model, documents: Documents) -> None:
         """`name`: the App's, which is the title unless `app.about` said another."""
-        self._model, self._versions = model, documents.versions
+        self._model, self._documents, self._versions = model, documents, documents.versions
         known = about_in(model)
         self._title, self._servers = known.title or name, known.servers
         self._made: dict[str, dict[str, Any]] = {}
@@ -56,8 +61,12 @@ class Pages:
 
     def openapi(self, request: Request, version: str = "") -> Response:
         """Raises a 404 Problem if there is no such version."""
+        asked_in_path = asked.get()
+        version = version or (asked_in_path.name if asked_in_path else self._documents.newest)
         document = self._document(version)
         prefix: str = request.scope.get("root_path", "")
+        if asked_in_path is None:
+            prefix += self._documents.below.get(version, "")
         if prefix and not self._servers:
             document = {**document, "servers": [{"url": prefix}]}
         return _kept(request, msgspec.json.encode(document), "application/json", ANEW)

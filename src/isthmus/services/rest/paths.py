@@ -24,8 +24,8 @@ class Paths:
         self._router = Router(at, redirect_slashes=False, default=self._nothing_here)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and not scope["root_path"]:
-            application = self._plain.get(scope["path"])
+        if scope["type"] == "http":
+            application = self._plain.get(scope["path"].removeprefix(scope["root_path"]))
             if application is not None:
                 scope["path_params"] = {}
                 return application(scope, receive, send)

@@ -8,6 +8,7 @@ from isthmus.errors import ConfigError
 from isthmus.handling.calling.translations import Translations
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.services.documents.pages import Documents
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.site import Site
 from isthmus.services.versioning.declared import DeclaredVersions
@@ -59,6 +60,7 @@ def versions(
     async def opening(_: Host) -> None:
         declared.shared(Site).wear("versions", worn)
         declared.shared(Translations).add(table.translator)
+        _document(declared.shared(Documents), table, readers)
 
     by_ = [repr(reader) for reader in readers.all]
     declared.declare(DeclaredVersions(name="api", table=table, by=by_, default=default or ""))
@@ -72,6 +74,16 @@ def _table(names: Sequence[str | Versions]) -> Versions:
     if any(isinstance(name, Versions) for name in names):
         raise ConfigError("versions() takes names, newest first, or one Versions that has them")
     return Versions(*map(str, names))
+
+
+def _document(documents: Documents, table: Versions, readers: Readers) -> None:
+    """Have each version's document be read, with the paths that it is served below."""
+    uris = [reader for reader in readers.all if isinstance(reader, Uri)]
+    documents.newest = table.names.head
+    for name in table.names.all:
+        documents.versions[name] = table.as_of(name)
+        for uri in uris:
+            documents.below[name] = f"{uri.prefix}/{name}"
 
 
 def _operation(route: Route) -> Operation:
