@@ -14,8 +14,11 @@ from isthmus.resilience import (
     CircuitOpenError,
     Fallback,
     Hedge,
+    LocalState,
     Policies,
     Policy,
+    Retry,
+    RetryBudget,
     Timeout,
     policies,
 )
@@ -110,6 +113,19 @@ def test_a_policy_of_its_own_has_the_options_and_none_of_the_state() -> None:
     breaker.isolate()
     assert "is isolated" in default.describe()
     assert "is closed" in own.describe()
+
+
+def test_what_a_fake_does_is_nothing_to_other_processes() -> None:
+    shared = Policies()
+    budget = RetryBudget(0.5, minimum=2, window=7)
+    breaker = CircuitBreaker(name="pay", shared=LocalState())
+    shared.define("pay", Retry(2, budget=budget), breaker)
+    retry, own = own_policy("pay", shared).strategies
+    assert isinstance(retry, Retry)
+    assert isinstance(own, CircuitBreaker)
+    assert own.options()["shared"] is None
+    assert retry.budget is not budget
+    assert repr(retry.budget) == repr(budget)
 
 
 # -- what it does -----------------------------------------------------------------------------

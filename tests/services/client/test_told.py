@@ -180,6 +180,26 @@ async def test_a_fake_takes_the_place_of_the_other_side_and_leaves_it(upstream: 
     assert len(upstream.asked) == 1
 
 
+async def test_an_app_opens_and_closes_while_a_fake_stands_in(upstream: Upstream) -> None:
+    app = App("shop", engine="memory://")
+    payments = app.client("payments", upstream.url, policy=NOTHING)
+    inner, outer = FakeTransport(), FakeTransport()
+    for number, fake in enumerate((inner, outer)):
+        fake.on("GET", "/x").answer(number)
+    with payments.using(outer):
+        async with app:
+            assert await payments.get("/x", result=int) == 1
+            with payments.using(inner):
+                assert await payments.get("/x", result=int) == 0
+            assert await payments.get("/x", result=int) == 1
+        assert await payments.get("/x", result=int) == 1
+    assert not payments.is_open
+    async with app:
+        with payments.using(inner):
+            pass
+        assert (await payments.get("/x")).status == 200
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
