@@ -14,6 +14,7 @@ from isthmus.schema.kinds import type_name
 from isthmus.services.declared import DeclaredRoute
 from isthmus.services.layers.due import Due
 from isthmus.services.layers.idempotency import Idempotent
+from isthmus.services.layers.time_limit import TimeLimit
 from isthmus.services.rest.answering import Answering
 from isthmus.services.rest.endpoint import Endpoint
 from isthmus.services.rest.options import RouteOptions
@@ -55,7 +56,10 @@ class Route:
         if (idempotency := self.options.idempotency) is not None:
             own = replace(idempotency, methods=(self.method,), body_limit=self.options.body_limit)
             application = Idempotent(application, host=host, options=own)
-        return application
+        seconds = self.options.timeout
+        if seconds is None:
+            seconds = getattr(host.settings, "http_request_timeout", 60.0)
+        return TimeLimit(application, seconds=seconds) if seconds else application
 
     def record(self) -> DeclaredRoute:
         body, gives = self.endpoint.parameters.body, self.endpoint.answer.schema
