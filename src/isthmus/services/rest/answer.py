@@ -10,20 +10,21 @@ from isthmus.errors import SchemaError
 from isthmus.handling.calling.signature import NOTHING
 from isthmus.schema import Schema, schema_of
 from isthmus.schema.kinds import members_of
+from isthmus.services.layers.conditional import TAGGED
 from isthmus.services.layers.validators import hashed_tag, judged
 from isthmus.services.rest.call import RequestCall
+from isthmus.services.rest.conditioned import Conditioned
 from isthmus.services.rest.formats import FORMATS, JSON, Format
 from isthmus.services.rest.negotiation import Negotiation
+from isthmus.services.rest.pages import Page, links
 from isthmus.services.rest.reply import Reply
+from isthmus.services.rest.streaming import Streaming, stream_of
 from isthmus.services.rest.whole import Headers, Whole
 
 __all__ = ["Answer", "Ready"]
 
-Ready = Whole | Response
+Ready = Whole | Streaming | Response | Conditioned
 """What is sent once the transaction is committed."""
-
-TAGGED = 1 << 20
-"""Bytes of an answer that is hashed for its ETag, at most: a millisecond's work."""
 
 _UNTYPED = {NoneType, NOTHING, Any, Response, object}
 _VARY = (b"vary", b"accept")
@@ -48,10 +49,14 @@ class Answer:
         self.empty = promised is NoneType
         self.status = status or (204 if self.empty else 200)
         self.schema: Schema[Any] | None = None
-        if promised not in _UNTYPED:
+        self.stream = stream_of(promised)
+        """How it is sent, where it is made while it is sent."""
+        if promised not in _UNTYPED and self.stream is None:
             self.schema = schema_of(promised)
         self.kind = self.schema.datacontenttype if self.schema else JSON.media_type
         """Media type, where the client accepts all."""
+        if self.stream is not None:
+            self.kind = self.stream.media_type
         sure = self.schema is not None and not any(map(_is_response, members))
         self.negotiation = Negotiation(formats, strict=sure)
         self._negotiates = self.kind == JSON.media_type and not self.empty
@@ -78,7 +83,9 @@ class Answer:
             SchemaError: It is not what the handler's annotation promises.
         """
         if isinstance(value, Response):
-            return value
+            return Conditioned(value) if self._cached else value
+        if self.stream is not None:
+            return Streaming(self.stream, value, self.status, call)
         status, more = self.status, _NOTHING
         if isinstance(value, Reply):
             reply = cast("Reply[Any]", value)
@@ -89,6 +96,8 @@ class Answer:
         if self.empty:
             raise SchemaError(f"a handler that promises None returned a {type(value).__name__}")
         headers, body = self._encoded(value, format_)
+        if isinstance(value, Page):
+            more = _linked(cast("Page[Any]", value), more, call)
         if more:
             headers += _encoded(more)
         ready = Whole(status, headers, body)
@@ -120,6 +129,11 @@ class Answer:
 
 
 _NOTHING: Mapping[str, str] = {}
+
+
+def _linked(page: Page[Any], more: Mapping[str, str], call: RequestCall) -> Mapping[str, str]:
+    link = links(page, call)
+    return {**more, "link": link} if link else more
 
 
 def _without_body(ready: Whole, status: int) -> Whole:

@@ -1,5 +1,7 @@
 """An endpoint at work: an ASGI application that answers the requests of one route."""
 
+import contextlib
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -45,7 +47,9 @@ class Answering:
         )
         self._waits = endpoint.plan.waits
         self._middleware = endpoint.declared.root.middleware
-        self._respond = self._in_middleware if self._middleware else self._call
+        self._made = endpoint.function
+        self._inner = self._stream if endpoint.answer.stream else self._call
+        self._respond = self._in_middleware if self._middleware else self._inner
         self._works = endpoint.works
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,12 +101,24 @@ class Answering:
         answers: list[Ready] = []
 
         async def invoke(_: Sequence[Message]) -> None:
-            answers.append(await self._call(call, format_))
+            answers.append(await self._inner(call, format_))
 
         await wrapped(invoke, self._middleware, self._title)(())
         if not answers:
             raise Problem(403, "a guard of this service let the request not pass")
         return answers[-1]
+
+    async def _stream(self, call: RequestCall, format_: Format) -> Ready:
+        """Begin what is made while it is sent; it closes the call at its end."""
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(call)
+            in_order, by_name = await self._arguments(call)
+            made: Any = self._made(*in_order, **by_name)
+            if inspect.isawaitable(made):
+                made = await made
+            ready = self._answer.response(made, call, format_)
+            stack.pop_all()
+            return ready
 
     async def _call(self, call: RequestCall, format_: Format) -> Ready:
         if not self._waits:

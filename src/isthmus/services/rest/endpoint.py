@@ -66,8 +66,22 @@ class Endpoint:
             cached=method == "GET",
             tagged=options.etag,
         )
+        self._refuse_streams()
         for name in self.parameters.unclaimed():
             raise ConfigError(f"{self.signature.title}() has no parameter {name!r}, the path has")
+
+    def _refuse_streams(self) -> None:
+        """Raises ConfigError for a stream that cannot be one."""
+        title, stream = self.signature.title, self.answer.stream
+        if self.signature.is_async_generator and stream is None:
+            raise ConfigError(f"{title}() yields; annotate what: -> AsyncIterator[bytes]")
+        if self.signature.is_generator:
+            raise ConfigError(f"{title}() is a `def` that yields; write it as async def")
+        if stream is not None and self.works:
+            raise ConfigError(
+                f"{title}() streams its answer, and a transaction ends before an answer begins; "
+                "take one where you need it: async with app.transaction() as tx"
+            )
 
     def _transaction(self, signature: Signature, parameter: Parameter) -> Source | None:
         """Offer the transaction, and make this a unit of work."""

@@ -26,6 +26,9 @@ class RouteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a body that are read at most, then 413. Above 0; 1 MiB."""
     deadline: float | None = None
     """Seconds after which an answer is worth nothing. Above 0; None is never."""
+    timeout: float | None = None
+    """Seconds until its answer has to begin: then it is cancelled, undone, and a 504. 0 is never;
+    None is the setting http_request_timeout."""
     tags: Sequence[str] = ()
     """Groups of operations that documents show it in."""
     deprecated: bool = False
@@ -49,6 +52,8 @@ class RouteOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"body_limit={self.body_limit!r}: expected more than 0 bytes")
         if self.deadline is not None and not 0 < self.deadline < float("inf"):
             raise ConfigError(f"deadline={self.deadline!r}: expected more than 0 seconds")
+        if self.timeout is not None and not 0 <= self.timeout < float("inf"):
+            raise ConfigError(f"timeout={self.timeout!r}: expected 0 seconds or more")
         if not self.formats:
             raise ConfigError("formats=(): expected at least one, as isthmus.services.JSON")
 
@@ -59,6 +64,7 @@ class RouteWords(TypedDict, total=False):
     status: int | None
     body_limit: int
     deadline: Span | None
+    timeout: Span | None
     tags: Sequence[str]
     deprecated: bool
     hidden: bool
@@ -68,7 +74,7 @@ class RouteWords(TypedDict, total=False):
     idempotency: Idempotency | Literal["optional"] | bool | None
 
 
-_SPANS = ("deadline",)
+_SPANS = ("deadline", "timeout")
 
 
 def route_options(where: str, **words: Unpack[RouteWords]) -> RouteOptions:

@@ -1,9 +1,9 @@
 """What a handler takes from a request: path, query, headers, cookies and body, judged together."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -15,14 +15,24 @@ from isthmus.schema import schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.services.problem import Fault, Problem
 from isthmus.services.rest.call import RequestCall
+from isthmus.services.rest.cursor import key_of
 from isthmus.services.rest.formats import JSON, Format
 from isthmus.services.rest.marks import Body, Cookie, Query
+from isthmus.services.rest.pages import Offset, Pages, Paging
 from isthmus.services.rest.payload import Payload
+from isthmus.services.rest.preconditions import Preconditions, required
 from isthmus.services.rest.text import SEVERAL, Text, bare, is_textual
 
 __all__ = ["Parameters", "faults_of", "refusal"]
 
 BODILESS = frozenset({"GET", "HEAD"})
+
+MAX_OFFSET = (1 << 63) - 1
+"""What databases take for an OFFSET."""
+
+_PAGED = frozenset({Paging, Offset})
+
+Take = Callable[[RequestCall], Any]
 
 
 class Parameters:
@@ -45,6 +55,10 @@ class Parameters:
             return self.add("query", parameter, mark.name)
         if signature.find(Body, parameter):
             return self._add_body(parameter)
+        if (get_origin(parameter.annotation) or parameter.annotation) in _PAGED:
+            return self._add_paging(signature, parameter)
+        if bare(parameter.annotation) is Preconditions:
+            return self._add_preconditions(parameter)
         return self._unmarked(parameter)
 
     def unclaimed(self) -> Sequence[str]:
@@ -57,9 +71,11 @@ class Parameters:
         type_ = str if parameter.annotation is NOTHING else _constrained(parameter)
         kind = bare(parameter.annotation)
         several = get_origin(kind) in SEVERAL or kind in SEVERAL
-        place = len(self.texts)
-        self.texts.append(Text(location, name or parameter.name, type_, parameter.default, several))
-        return Source(partial(_text, place))
+        return self._add(Text(location, name or parameter.name, type_, parameter.default, several))
+
+    def _add(self, text: Text) -> Source:
+        self.texts.append(text)
+        return Source(partial(_text, len(self.texts) - 1))
 
     def read(self, call: RequestCall, body: bytes, format_: Format = JSON) -> None:
         """Give `call` the values.
@@ -86,6 +102,33 @@ class Parameters:
                 faults.append(Fault(text.location, text.name, str(error)))
         return faults
 
+    def _add_paging(self, signature: Signature, parameter: Parameter) -> Source:
+        pages = signature.find(Pages, parameter) or Pages()
+        within = Annotated[int, msgspec.Meta(ge=1, le=pages.most)]
+        limit = self._add(Text("query", "limit", within, pages.limit)).take
+        if parameter.annotation is Offset:
+            from_ = Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET)]
+            offset = self._add(Text("query", "offset", from_, 0)).take
+            return Source(partial(_offset, limit=limit, offset=offset))
+        type_, secret = (*get_args(parameter.annotation), Any)[0], pages.secret
+        read = partial(_key, type_=type_, secret=secret)
+        after = self._add(Text("query", "cursor", str | None, None, convert=read)).take
+        return Source(partial(_paging, limit=limit, after=after, secret=secret))
+
+    def _add_preconditions(self, parameter: Parameter) -> Source:
+        optional = parameter.annotation is not Preconditions
+        self._add(Text("header", "if-match", str | None, None))
+
+        def take(call: RequestCall) -> Preconditions | None:
+            found = Preconditions(call.scope["method"], call.told)
+            if found.any:
+                return found
+            if optional:
+                return None
+            raise required()
+
+        return Source(take)
+
     def _unmarked(self, parameter: Parameter) -> Source | None:
         if not all(isinstance(mark, msgspec.Meta) for mark in parameter.marks):
             return None
@@ -105,6 +148,18 @@ class Parameters:
         schema = schema_of(_constrained(parameter))
         self.body = Payload(parameter.name, schema, parameter.default)
         return Source(attrgetter("content"))
+
+
+def _key(call: RequestCall, text: str, *, type_: Any, secret: bytes) -> Any:
+    return key_of(text, type_, call, secret=secret)
+
+
+def _offset(call: RequestCall, *, limit: Take, offset: Take) -> Offset:
+    return Offset(call, limit=limit(call), offset=offset(call))
+
+
+def _paging(call: RequestCall, *, limit: Take, after: Take, secret: bytes) -> Paging[Any]:
+    return Paging(call, limit=limit(call), after=after(call), secret=secret)
 
 
 def _text(place: int, call: RequestCall) -> Any:

@@ -25,7 +25,7 @@ class Paths:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            application = self._plain.get(scope["path"].removeprefix(scope["root_path"]))
+            application = self._plain.get(_below_root(scope))
             if application is not None:
                 scope["path_params"] = {}
                 return application(scope, receive, send)
@@ -38,3 +38,9 @@ class Paths:
         other = path.rstrip("/") if path.endswith("/") else f"{path}/"
         hint = f"; {other} is something else" if other in self._plain else ""
         raise Problem(404, f"there is nothing at {path}{hint}")
+
+
+def _below_root(scope: Scope) -> str:
+    """Return the path as the site sees it, whatever is before it."""
+    path, root = scope["path"], scope["root_path"]
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path

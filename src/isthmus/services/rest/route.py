@@ -12,6 +12,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.layers.due import Due
 from isthmus.services.layers.idempotency import Idempotent
+from isthmus.services.layers.time_limit import TimeLimit
 from isthmus.services.rest.answering import Answering
 from isthmus.services.rest.declared import DeclaredRoute
 from isthmus.services.rest.endpoint import Endpoint
@@ -55,7 +56,10 @@ class Route:
         if (idempotency := self.options.idempotency) is not None:
             own = replace(idempotency, methods=(self.method,), body_limit=self.options.body_limit)
             application = Idempotent(application, host=host, options=own)
-        return application
+        seconds = self.options.timeout
+        if seconds is None:
+            seconds = getattr(host.settings, "http_request_timeout", 60.0)
+        return TimeLimit(application, seconds=seconds) if seconds else application
 
     def record(self) -> DeclaredRoute:
         return record_of(self.endpoint, self.method, self.path, self.options)

@@ -28,7 +28,9 @@ class Text(NamedTuple):
     name: str
     type: Any
     default: Any
-    several: bool
+    several: bool = False
+    convert: Callable[[RequestCall, str], Any] | None = None
+    """What reads it instead of its type; raises ValueError saying what is wrong."""
 
     @property
     def required(self) -> bool:
@@ -41,6 +43,8 @@ class Text(NamedTuple):
             if self.required:
                 raise ValueError("missing")
             return self.default
+        if self.convert is not None:
+            return self.convert(call, given[-1])
         if self.type is str:
             return given[-1]
         value: object = list(given) if self.several else given[-1]
