@@ -49,6 +49,11 @@ _log = logging.getLogger("isthmus")
 @click.option("--reload", is_flag=True, help="Start anew when a file of the app changes.")
 @click.option("--host", metavar="ADDRESS", help="Address for HTTP; 127.0.0.1 by default.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port for HTTP; 8000, 0 is any free.")
+@click.option(
+    "--http-server",
+    type=click.Choice(["uvicorn", "granian"]),
+    help="What serves HTTP; granian speaks HTTP/2 too.",
+)
 @click.option("--engine", metavar="URL", help="Engine, as sqlite:///shop.db.")
 @click.option("--store", metavar="URL", help="Store, if it is another than the engine.")
 @click.option("--drain", type=float, metavar="SECONDS", help="Time to finish in; 30 by default.")
@@ -149,7 +154,8 @@ class _Place:
         if app is None or not self._serves_http(app):
             return None
         listener = listen(app.settings.host, app.settings.port)
-        _log.info("listening on %s", address_of(listener))
+        tls = bool(app.settings.tls_certificate)
+        _log.info("listening on %s", address_of(listener, tls=tls))
         return listener
 
     def _serves_http(self, app: App) -> bool:

@@ -2,16 +2,17 @@
 
 import asyncio
 import sys
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isthmus.services.problem import MEDIA_TYPE, Problem
 from isthmus.services.serving.corked import Corked
+from isthmus.services.serving.gone import ClientGoneError, is_only_gone
 from isthmus.services.serving.porter import Porter
 
-__all__ = ["ClientGoneError", "Guarded"]
+__all__ = ["Guarded"]
 
 LEAST = 16_384
 """Bytes of an answer that a client has to take within `http_write_timeout`."""
@@ -22,13 +23,6 @@ PIECE = 16_384
 """Bytes that are read before it is looked whether they are too many."""
 AHEAD = 16
 """Requests that a client may send before it has the answer of the one before them."""
-
-
-class ClientGoneError(OSError):
-    """The client of a streamed answer has gone away; nothing reaches it any more.
-
-    Source: ASGI 2.4, "Disconnected Client".
-    """
 
 
 class Guarded:
@@ -227,13 +221,5 @@ class Guarded:
         try:
             await self._application(scope, receive, told)
         except Exception as error:
-            if not _is_only(error, ClientGoneError):
+            if not is_only_gone(error):
                 raise
-
-
-def _is_only(error: Exception, kind: type[Exception]) -> bool:
-    """Return whether it is of that kind, or a group of nothing else."""
-    if isinstance(error, ExceptionGroup):
-        group = cast("ExceptionGroup[Exception]", error)
-        return all(_is_only(member, kind) for member in group.exceptions)
-    return isinstance(error, kind)
