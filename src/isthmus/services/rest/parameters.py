@@ -73,7 +73,7 @@ class Body(NamedTuple):
         if not body:
             return self._absent()
         try:
-            return self.schema.decode(body)
+            return self.schema.read(body)
         except SchemaError:
             if self.schema.type is not bytes:
                 _refuse_malformed(body)
