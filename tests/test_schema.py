@@ -588,3 +588,38 @@ def test_what_is_no_whole_number_is_refused_as_an_integer(written: str) -> None:
 def test_whole_numbers_that_may_be_others_stay_what_they_are() -> None:
     read = schema_of(dict[str, float | str]).decode(b'{"n": 2.0}')
     assert isinstance(read["n"], float)
+
+
+# --- bodies without attributes ----------------------------------------------------------------
+
+
+class Tin(msgspec.Struct, tag="tin"):
+    size: int
+
+
+class Jar(msgspec.Struct, tag="jar"):
+    lid: bool
+
+
+def test_a_tag_tells_what_a_body_without_a_name_is() -> None:
+    schema = schema_of(Tin | Jar)
+    assert schema.read(b'{"type": "jar", "lid": true}') == Jar(True)
+    with pytest.raises(SchemaError, match="missing required field `type`"):
+        schema.read(b'{"size": 1}')
+
+
+def test_without_tags_a_body_is_the_first_that_it_fits() -> None:
+    schema = schema_of(Item | Placed)
+    assert schema.read(b'{"sku": "a"}') == Item("a")
+    placed = schema.read(b'{"id": "a", "at": "2026-01-01T00:00:00Z"}')
+    assert isinstance(placed, Placed)
+
+
+def test_a_body_that_fits_none_is_refused_with_the_faults_of_each() -> None:
+    with pytest.raises(SchemaError) as refused:
+        schema_of(Item | Placed).read(b"{}")
+    assert list(refused.value.problems) == [
+        "sku: missing (as Item)",
+        "id: missing (as Placed)",
+        "at: missing (as Placed)",
+    ]

@@ -115,6 +115,14 @@ class Schema(Generic[T]):
         """
         if dataschema != self.dataschema and dataschema and self.version:
             body = self._upcast(body, dataschema)
+        return self.read(body)
+
+    def read(self, body: bytes) -> T:
+        """Return the value in a body that comes without attributes, as that of a request.
+
+        Raises:
+            SchemaError: The body does not fit; `problems` has every fault.
+        """
         try:
             return self.codec.decode(body)
         except Exception as error:  # noqa: BLE001  of the model library: said in our words, below

@@ -52,6 +52,28 @@ class UnionSchema(Schema[Any]):
             f"add its class to {type_name(self.type)}, or filter it out"
         )
 
+    def read(self, body: bytes) -> Any:
+        """Return the value in a body without a name: its tag tells what it is, else it is the
+        first member that it fits."""
+        if self._tells_apart:
+            return super().read(body)
+        problems = list[str]()
+        for member in self.members:
+            try:
+                return member.decode(body)
+            except SchemaError as error:
+                problems += [f"{problem} (as {member})" for problem in error.problems]
+        raise SchemaError(f"not a {self}: {'; '.join(problems)}", problems=problems)
+
+    @cached_property
+    def _tells_apart(self) -> bool:
+        """Whether the model library itself knows the members by what they hold."""
+        try:
+            _ = self.codec
+        except ConfigError:
+            return False
+        return True
+
     def decode_all(self, messages: Sequence[Message]) -> list[Any]:
         return [
             self.decode(each.body, dataschema=each.dataschema, type=each.type) for each in messages

@@ -10,15 +10,17 @@ from isthmus.services.rest.declared import DeclaredRoute
 
 __all__ = ["content"]
 
-_BINARY = {"type": "string", "format": "binary"}
+_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 
 
 def content(
     payload: Schema[Any], route: DeclaredRoute, schemas: Schemas, use: Use
 ) -> dict[str, Any]:
-    """Return the `content` of a body or an answer of `route`: bytes have no schema of ours."""
+    """Return the `content` of a body or an answer of `route`. Bytes have no schema of ours, and
+    are missing where there are none."""
     if payload.type is bytes:
-        return {OCTETS: {"schema": dict(_BINARY)}}
+        missing = use.way == "in" and not route.takes_nothing
+        return {OCTETS: {"schema": _BINARY | ({"minLength": 1} if missing else {})}}
     return {kind: {"schema": schemas.of(use)} for kind in _media_types(route)}
 
 

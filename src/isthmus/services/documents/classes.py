@@ -1,7 +1,8 @@
 """What msgspec's schemas leave out, and the classes tell: attributes' docstrings, and that a
-datetime is one."""
+datetime is one, a decimal number another."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import cleandoc
 from typing import Any, cast
 
 from msgspec import inspect as types
@@ -12,6 +13,7 @@ __all__ = ["completed"]
 
 _Class = types.StructType | types.DataclassType | types.TypedDictType | types.NamedTupleType
 _Json = dict[str, Any]
+_DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
 
 def completed(
@@ -23,6 +25,9 @@ def completed(
 ) -> None:
     """Add to `schemas`, of types that `infos` tell of, and to the `components` below `home` that
     they refer to."""
+    for component in components.values():
+        if "description" in component:  # a docstring, with the source's indentation
+            component["description"] = cleandoc(component["description"])
     waiting = list(zip(infos, schemas, strict=True))
     seen = set[int]()
     for info, schema in waiting:
@@ -34,6 +39,8 @@ def completed(
         seen.add(id(found))
         if isinstance(inner, types.DateTimeType):
             found.setdefault("format", "date-time")
+        elif isinstance(inner, types.DecimalType):
+            found.setdefault("pattern", _DECIMAL)
         elif isinstance(inner, _Class):
             _describe(inner, found)
         waiting += _inside(inner, found)

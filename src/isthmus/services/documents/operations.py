@@ -117,10 +117,10 @@ class Operation:
             yield 404
         if self.route.transactional:
             yield 409
-        if self.route.takes is not None or self.route.reads:
+        if self.route.reads:
             yield 413
-        if self.route.takes is not None and self.route.takes.type is not bytes:
-            yield from (400, 415, 422)
+        if self.route.takes is not None:
+            yield from (413, 422) if self.route.takes.type is bytes else (400, 413, 415, 422)
         if any(_may_misfit(route) for route in self.route.parameters):
             yield 422
         for said in self._said:

@@ -45,6 +45,11 @@ def _errors(value: Any, _: DeclaredRoute) -> Said:
     return Said(raised=value)
 
 
+def _formats(_: Any, route: DeclaredRoute) -> Said:
+    typed = route.gives is not None and route.gives.type is not bytes
+    return Said(problems=(406,) if typed else ())
+
+
 def _etag(value: Any, route: DeclaredRoute) -> Said:
     if not value or route.method != "GET" or route.gives_nothing:
         return Said()
@@ -67,6 +72,7 @@ OPTIONS: Mapping[str, Callable[[Any, DeclaredRoute], Said]] = {
     "tags": _tags,
     "deprecated": _deprecated,
     "errors": _errors,
+    "formats": _formats,
     "etag": _etag,
     "idempotency": _idempotency,
 }

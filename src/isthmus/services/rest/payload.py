@@ -41,7 +41,7 @@ class Payload(NamedTuple):
         if format_ is not JSON:
             body = _as_json(body, format_)
         try:
-            return self.schema.decode(body)
+            return self.schema.read(body)
         except SchemaError:
             if not self.raw:
                 _refuse_malformed(body)
