@@ -207,15 +207,13 @@ class _Arriving:
         self._message, self._request = message, request
 
     async def read(self, limit: int) -> bytes:
-        headers: Headers = self._message.headers
-        length = headers.get("Content-Length", "")
+        content = self._content
         try:
-            if not length.isdecimal() or "Content-Encoding" in headers:
-                return await self._gathered(limit)
-            if int(length) > limit:
+            if not content.is_eof():
+                return await self._awaited(limit)
+            body = content.read_nowait()  # all of it came with the headers
+            if len(body) > limit:
                 raise AnswerTooLargeError(limit)
-            content = self._content
-            body = content.read_nowait() if content.is_eof() else await content.read()
         except (aiohttp.ClientError, OSError) as error:
             self._connection.close()
             raise cut_short(self._request, self._message.code, error) from error
@@ -225,9 +223,13 @@ class _Arriving:
         self._end()
         return body
 
-    async def _gathered(self, limit: int) -> bytes:
+    async def _awaited(self, limit: int) -> bytes:
+        headers: Headers = self._message.headers
+        length = headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise AnswerTooLargeError(limit)
         parts, size = list[bytes](), 0
-        async for chunk in self.chunks():
+        while chunk := await self._content.readany():
             parts.append(chunk)
             size += len(chunk)
             if size > limit:
@@ -255,11 +257,12 @@ class _Arriving:
 
     def _end(self) -> None:
         """Give the connection back, unless what was sent is not all taken."""
-        transport = self._connection.transport
-        if transport is not None and transport.get_write_buffer_size():
-            self._connection.close()
-        else:
-            self._connection.release()
+        connection, body = self._connection, self._request.body
+        if not isinstance(body, bytes) or len(body) > JOINED:
+            transport = connection.transport
+            if transport is not None and transport.get_write_buffer_size():
+                return connection.close()
+        connection.release()
 
 
 def _head(request: Outgoing, authority: str, target: str) -> bytes:

@@ -90,7 +90,8 @@ class _Running:
         try:
             await application(_scope(self._request), self._receive, self._answer.put)
         finally:
-            await self._answer.put(None)
+            if not self._gone.is_set():
+                await self._answer.put(None)
 
     async def _receive(self) -> Message:
         if self._sent_all:

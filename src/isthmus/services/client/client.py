@@ -104,7 +104,9 @@ class Client:
         self._given = policy is not None
         self.policy = policy or (own_policy if transport else default_policy)(name)
         """Around every call; its state is the upstream's."""
-        self._link: Link | None = None
+        self._own: Link | None = None  # while it is open
+        self._replaced: list[Link] = []  # by `using`, the innermost last
+        self._link: Link | None = None  # what calls go by: its own, or one in its place
 
     def __repr__(self) -> str:
         return f"Client({self.name!r}, {self.base_url!r})"
@@ -337,7 +339,7 @@ class Client:
     @property
     def is_open(self) -> bool:
         """Whether calls can be made."""
-        return self._link is not None
+        return self._own is not None
 
     async def open(self, *, signals: Signals | None = None) -> None:
         """Let calls be made. Nothing connects before the first.
@@ -345,16 +347,20 @@ class Client:
         Raises:
             ConfigError: It is open already.
         """
-        if self._link is not None:
+        if self._own is not None:
             raise ConfigError(f"client {self.name!r} is open already")
         transport = self._transport or AiohttpTransport(tls=self._tls, keep_alive=self._keep_alive)
-        self._link = self._linked(transport, self.policy, signals)
+        self._own = self._linked(transport, self.policy, signals)
+        if not self._replaced:
+            self._link = self._own
 
     async def aclose(self) -> None:
         """Close its connections; twice is once. Calls under way fail."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.transport.aclose()
+        own, self._own = self._own, None
+        if not self._replaced:
+            self._link = None
+        if own is not None:
+            await own.transport.aclose()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -372,13 +378,14 @@ class Client:
     def using(self, transport: Transport) -> Generator[None]:
         """Have `transport` carry all calls inside, open or not: a fake, a recorder. Unless the
         client was given a policy, that is one like its own meanwhile, with a state of its own."""
-        before = self._link
         policy = self.policy if self._given else own_policy(self.name)
-        self._link = self._linked(transport, policy, None)
+        self._replaced.append(self._linked(transport, policy, None))
+        self._link = self._replaced[-1]
         try:
             yield
         finally:
-            self._link = before
+            self._replaced.pop()
+            self._link = self._replaced[-1] if self._replaced else self._own
 
     def record(self) -> DeclaredClient:
         """Return what the model says of it."""

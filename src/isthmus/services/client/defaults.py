@@ -1,5 +1,6 @@
 """The policy of a client that is given none: every upstream gets one of its own."""
 
+from isthmus.resilience.budget import RetryBudget
 from isthmus.resilience.bulkhead import Bulkhead
 from isthmus.resilience.circuit_breaker import CircuitBreaker
 from isthmus.resilience.policy import Policy
@@ -38,5 +39,13 @@ def own_policy(name: str, registry: Policies = policies) -> Policy:
 
 
 def _anew(strategy: Strategy) -> Strategy:
-    options = getattr(strategy, "options", None)
-    return strategy if options is None else type(strategy)(**options())
+    """Return one with the same options, of this process alone; `strategy` if it tells none."""
+    tell = getattr(strategy, "options", None)
+    if tell is None:
+        return strategy
+    options = tell()
+    if options.get("shared") is not None:
+        options["shared"] = None
+    if isinstance(budget := options.get("budget"), RetryBudget):
+        options["budget"] = RetryBudget(budget.rate, minimum=budget.minimum, window=budget.window)
+    return type(strategy)(**options)

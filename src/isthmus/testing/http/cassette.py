@@ -14,13 +14,13 @@ __all__ = ["Answered", "Asked", "Cassette", "Content", "Played", "content_of"]
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A body in one of three forms; in none: it is empty."""
+    """A body, in one of three forms."""
 
     json: Any = msgspec.UNSET
     text: str | None = None
     base64: str | None = None
 
-    def bytes(self) -> bytes:
+    def encoded(self) -> bytes:
         """Return it as it is sent."""
         if self.json is not msgspec.UNSET:
             return msgspec.json.encode(self.json)
@@ -35,7 +35,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     query: Mapping[str, list[str]] = {}
     headers: Mapping[str, str] = {}
     """For the reader; they are not compared."""
-    body: Content = Content()
+    body: Content | None = None
 
     def same(self, other: "Asked") -> bool:
         """Return whether both ask for the same."""
@@ -56,7 +56,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
 class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     headers: Mapping[str, str] = {}
-    body: Content = Content()
+    body: Content | None = None
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -98,10 +98,11 @@ def _read(path: Path) -> list[Played]:
     return tape.calls
 
 
-def content_of(body: bytes, kind: str) -> Content:
-    """Return `body` in the form that a person reads best; `kind` is its media type."""
+def content_of(body: bytes, kind: str) -> Content | None:
+    """Return `body` in the form that a person reads best, None if it is empty; `kind` is its
+    media type."""
     if not body:
-        return Content()
+        return None
     try:
         if "json" in kind:
             return Content(json=msgspec.json.decode(body))

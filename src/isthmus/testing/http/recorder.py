@@ -8,7 +8,14 @@ from typing import Literal, get_args
 from isthmus.errors import ConfigError
 from isthmus.services.client.aiohttp_transport import AiohttpTransport
 from isthmus.services.client.transport import Outgoing, Reply, Transport, Whole, headers_of
-from isthmus.testing.http.cassette import Answered, Asked, Cassette, Played, content_of
+from isthmus.testing.http.cassette import (
+    Answered,
+    Asked,
+    Cassette,
+    Content,
+    Played,
+    content_of,
+)
 from isthmus.testing.http.received import Received, received
 from isthmus.testing.http.scrubbing import Scrubbing
 
@@ -153,12 +160,12 @@ def _alike(one: Asked, other: Asked) -> bool:
 
 def _shown(asked: Asked, what: str) -> str:
     if "body" in what:
-        return repr(asked.body.bytes()[:500])
+        return repr(_body(asked.body)[:500])
     return repr(dict(asked.query))
 
 
 def _replied(answered: Answered) -> Reply:
-    body = answered.body.bytes()
+    body = _body(answered.body)
     headers = {**answered.headers, "content-length": str(len(body))}
     return Reply(answered.status, headers_of(headers), Whole(body))
 
@@ -167,3 +174,7 @@ def _unpacked(reply: Reply) -> dict[str, str]:
     """Return the headers of an answer whose body was read, and so unpacked."""
     gone = {"content-encoding", "content-length", "transfer-encoding"}
     return {name: value for name, value in reply.headers.items() if name.lower() not in gone}
+
+
+def _body(content: Content | None) -> bytes:
+    return b"" if content is None else content.encoded()

@@ -49,7 +49,9 @@ class Scrubbing:
             for name, values in query.items()
         }
 
-    def content(self, content: Content, kind: str) -> Content:
+    def content(self, content: Content | None, kind: str) -> Content | None:
+        if content is None:
+            return None
         if content.json is not msgspec.UNSET:
             return Content(json=self._value(content.json))
         if content.text is not None and "x-www-form-urlencoded" in kind:
