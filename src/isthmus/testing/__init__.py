@@ -5,6 +5,8 @@
 * `queue_model`, `log_model`, `store_model`: the same random calls on an engine
   and on memory, answer by answer.
 * `Chaotic`, `Chaos`: an engine that drops, delays, repeats and fails by script.
+* `AdapterContract`: one contract for all implementations of an interface, and its fake;
+  `Recorded`: over the real API, as it was recorded; `using`: another in their place.
 * `Torture`: real processes that are killed, frozen and begun anew; a `Recorder` of
   what they told, and a `Reckoning` of what became of it.
 
@@ -20,6 +22,9 @@ from isthmus.testing.chaos import Chaos, Chaotic, Fault
 from isthmus.testing.torture import Place, Reckoning, Recorder, Torture, Witness
 
 if TYPE_CHECKING:
+    from isthmus.testing.adapters.contract import AdapterContract
+    from isthmus.testing.adapters.recorded import Recorded
+    from isthmus.testing.adapters.using import using
     from isthmus.testing.conformance import (
         Conformance,
         EngineConformance,
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from isthmus.testing.model import OpenEmpty, log_model, queue_model, store_model
 
 __all__ = [
+    "AdapterContract",
     "Chaos",
     "Chaotic",
     "Conformance",
@@ -43,6 +49,7 @@ __all__ = [
     "Place",
     "QueueConformance",
     "Reckoning",
+    "Recorded",
     "Recorder",
     "StoreConformance",
     "Torture",
@@ -51,9 +58,17 @@ __all__ = [
     "log_model",
     "queue_model",
     "store_model",
+    "using",
 ]
 
+_PLAIN = {
+    "Recorded": "isthmus.testing.adapters.recorded",
+    "using": "isthmus.testing.adapters.using",
+}
+"""What needs nothing but time to import."""
+
 _HOMES = {
+    "isthmus.testing.adapters.contract": ("AdapterContract",),
     "isthmus.testing.conformance": (
         "Conformance",
         "EngineConformance",
@@ -68,6 +83,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PLAIN:
+        return getattr(importlib.import_module(_PLAIN[name]), name)
     for home, names in _HOMES.items():
         if name in names:
             return getattr(_load(home), name)

@@ -129,7 +129,7 @@ class Adapter:
         implementation = self._implementations[chosen.name]
         given = await _given(implementation, chosen, host, stack)
         made = await stack.enter_async_context(living(given, signals=host.signals))
-        self.interface.refuse(type(made))
+        self.interface.refuse(made.__class__)
         return chosen.name, made
 
     def _served(self, implementation: object, provider: str, signals: Signals) -> Methods:
@@ -147,10 +147,9 @@ class Adapter:
                 f"adapter {self.name!r}: {provider!r} is a {type(implementation).__name__}; give "
                 "its class, or a function that makes it"
             )
-        made: Any = given_by(implementation) if not inspect.isclass(implementation) else None
-        kind = implementation if made is None else made
-        if inspect.isclass(kind) and kind is not self.interface.kind:
-            self.interface.refuse(cast("type[Any]", kind))
+        kind = _kind_of(implementation)
+        if kind is not None and kind is not self.interface.kind:
+            self.interface.refuse(kind)
 
 
 def adapter_behind(proxy: object) -> Adapter:
@@ -182,6 +181,14 @@ async def _given(
         by_place, by_name = await plan.arguments(call)
         return implementation(*by_place, **by_name)
     return await Provider(implementation, signature, plan).open(call, stack)
+
+
+def _kind_of(implementation: Any) -> type | None:
+    """Return the class of what is made; None if that can be told only then."""
+    if inspect.isclass(implementation):
+        return implementation
+    made = given_by(implementation)
+    return made if inspect.isclass(made) else None
 
 
 def _constant(value: Any, _: Call) -> Any:

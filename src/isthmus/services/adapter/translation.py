@@ -80,8 +80,8 @@ class Translation:
 
 
 def _refuse_unless_usable(key: Any, ours: Any) -> None:
-    is_pair = type(key) is tuple and list(map(type, cast("tuple[Any]", key))) == [int, str]
-    if not (is_pair or _is_error(key) or type(key) in {int, str}):
+    is_pair = isinstance(key, tuple) and [type(each) for each in _parts(key)] == [int, str]
+    if not (is_pair or _is_error(key) or isinstance(key, int | str)):
         raise ConfigError(
             f"translates({{{key!r}: ...}}): expected a status (402), a code ('card_declined'), "
             "both as (402, 'card_declined'), or a class of errors"
@@ -94,6 +94,10 @@ def _refuse_unless_usable(key: Any, ours: Any) -> None:
             f"translates({{{key!r}: {name}}}): it cannot be made of a text alone; give a function "
             f"of the provider's error, as lambda error: {name}(...)"
         )
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key
 
 
 def _is_error(thing: Any) -> TypeGuard[type[Exception]]:
