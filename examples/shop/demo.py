@@ -2,6 +2,7 @@
 stalling, nothing lost.
 
     make demo        or: python examples/shop/demo.py [--orders 2000] [--keep]
+                         [--payments adyenlike]
 
 Starts the shop (three worker processes), a payment service, a mail service and a courier,
 and sends the orders over HTTP. Meanwhile it kills a worker with SIGKILL twice, and has
@@ -25,14 +26,15 @@ from tally import tally
 from trouble import trouble
 
 HERE = Path(__file__).parent
+PROVIDERS = ("stripelike", "adyenlike")
 ORDER = '{"id": "1", "account": "me", "sku": "lamp", "total": 4200}'
 
 
-async def demonstrate(orders: int, folder: Path) -> Outcome:
+async def demonstrate(orders: int, folder: Path, *, provider: str) -> Outcome:
     """Run the whole story once; return what came of it."""
     basket = Basket(orders)
-    print(f"starting the shop: {WORKERS} worker processes, and three services outside")
-    async with Shop(folder) as shop:
+    print(f"starting the shop: {WORKERS} workers; outside, {provider} payments, mail, a courier")
+    async with Shop(folder, provider=provider) as shop:
         began = time.monotonic()
         with Progress("orders sent", len(basket.requests)) as sent:
             meanwhile = asyncio.create_task(trouble(shop, sent, orders))
@@ -43,9 +45,9 @@ async def demonstrate(orders: int, folder: Path) -> Outcome:
         return Outcome(basket, answers, sending, shop.killed, counted)
 
 
-async def keep(folder: Path) -> None:
+async def keep(folder: Path, *, provider: str) -> None:
     """Run the shop until Ctrl-C."""
-    async with Shop(folder) as shop:
+    async with Shop(folder, provider=provider) as shop:
         print(f"the shop takes orders at {shop.url}; Ctrl-C ends it")
         print(f"  curl --json '{ORDER}' {shop.url}")
         print(f"  isthmus queues --engine {shop.engine}")
@@ -57,13 +59,14 @@ def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description="The shop, demonstrated.")
     parser.add_argument("--orders", type=int, default=2000, help="good orders to send")
+    parser.add_argument("--payments", choices=PROVIDERS, default="stripelike")
     parser.add_argument("--keep", action="store_true", help="only run the shop, until Ctrl-C")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="isthmus-shop-") as folder:
         if chosen.keep:
-            asyncio.run(keep(Path(folder)))
+            asyncio.run(keep(Path(folder), provider=chosen.payments))
             return
-        outcome = asyncio.run(demonstrate(chosen.orders, Path(folder)))
+        outcome = asyncio.run(demonstrate(chosen.orders, Path(folder), provider=chosen.payments))
     print(outcome.table())
     sys.exit(0 if outcome.adds_up else 1)
 

@@ -20,7 +20,9 @@ WORKERS = 3
 class Shop:
     """The shop in three worker processes, and the services outside: payment, mail, courier."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, provider: str = "stripelike") -> None:
+        """`provider`: who charges the cards, "stripelike" or "adyenlike"."""
+        self.provider = provider
         *outside, shop = self._ports = free_ports(4)
         self.payments, self.mail, self.courier = (f"http://127.0.0.1:{port}" for port in outside)
         self.url = f"http://127.0.0.1:{shop}/v1/orders"
@@ -41,8 +43,8 @@ class Shop:
 
     async def _start_all(self) -> None:
         *outside, shop = self._ports
-        for port in outside:
-            await self._start("provider.py", f"{port}")
+        for port, service in zip(outside, (self.provider, "provider", "provider"), strict=True):
+            await self._start(f"{service}.py", f"{port}")
         await self._start(
             "-m", "isthmus", "run", "watched:app", "--workers", f"{WORKERS}", "--port", f"{shop}"
         )
@@ -82,14 +84,21 @@ class Shop:
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text("ascii")
         return [int(pid) for pid in children.split() if _is_worker(int(pid))]
 
-    async def _start(self, *arguments: str) -> None:
-        environment = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the place says."""
+        return {
             "ISTHMUS_ENGINE": self.engine,
-            "SHOP_PAYMENTS": self.payments,
+            "ISTHMUS_ADAPTER_PAYMENTS": self.provider,
+            f"SHOP_{self.provider.upper()}_URL": self.payments,
+            f"SHOP_{self.provider.upper()}_KEY": "sk_test_of_the_demonstration",
             "SHOP_MAIL": self.mail,
             "SHOP_COURIER": self.courier,
             "SHOP_DIARY": str(self.diary.path),
         }
+
+    async def _start(self, *arguments: str) -> None:
+        environment = os.environ | self.environment
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, cwd=HERE, env=environment, stdout=log, stderr=log

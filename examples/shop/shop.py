@@ -6,25 +6,31 @@
 
 Every handler is a transaction: its rows, what it sends on, and the
 acknowledgement of what it received commit together, or not at all. A call to a
-service outside carries a key, so that its effect happens once.
+service outside carries a key, so that its effect happens once. Who charges the
+cards is for the place to say: ISTHMUS_ADAPTER_PAYMENTS=adyenlike.
 """
 
-import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
-import aiohttp
 import msgspec
+from payments import Adyenlike, CardDeclinedError, Charge, FakePayments, Payments, Stripelike
 
-from isthmus import App, Record, Retry, Transaction, schema
+from isthmus import App, HttpUrl, Record, Reject, Retry, Transaction, schema
 from isthmus.resilience import Bulkhead, CircuitBreaker, Fallback, Policy, Timeout
-
-PAYMENTS = os.environ.get("SHOP_PAYMENTS", "http://127.0.0.1:8601")
-MAIL = os.environ.get("SHOP_MAIL", "http://127.0.0.1:8602")
-COURIER = os.environ.get("SHOP_COURIER", "http://127.0.0.1:8603")
 
 app = App("shop")
 app.migrations("migrations")
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where the services outside are: SHOP_MAIL, SHOP_COURIER."""
+
+    mail: HttpUrl = HttpUrl("http://127.0.0.1:8602")
+    courier: HttpUrl = HttpUrl("http://127.0.0.1:8603")
+
+
+places = app.settings_of(Places)
 
 
 @schema("shop.order", version=1)
@@ -85,12 +91,14 @@ ask = Policy(
 )
 
 
-@app.resource
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """One HTTP client for all handlers of a process."""
-    limit = aiohttp.ClientTimeout(total=5)
-    async with aiohttp.ClientSession(timeout=limit, raise_for_status=True) as session:
-        yield session
+payments = app.adapter(
+    Payments,
+    {"stripelike": Stripelike, "adyenlike": Adyenlike, "fake": FakePayments},
+    use="stripelike",
+    policy=pay,
+)
+mailing = app.client("mail", places.mail)
+courier = app.client("courier", places.courier, policy=Policy())
 
 
 @app.post("/v1/orders", status=202)
@@ -101,9 +109,9 @@ async def take(order: Order) -> Ticket:
 
 
 @app.get("/v1/orders/{order_id}")
-async def page(order_id: str, tx: Transaction, http: aiohttp.ClientSession) -> Page:
+async def page(order_id: str, tx: Transaction) -> Page:
     """Show an order; without the courier's estimate if need be, and then the answer says so."""
-    arrives = await arrival(http, order_id)
+    arrives = await arrival(order_id)
     paid = await tx.fetch("select 1 from payments where order_id = :id", id=order_id)
     return Page(order_id, paid=bool(paid), arrives=arrives)
 
@@ -123,8 +131,11 @@ async def accept(order: Order, tx: Transaction) -> None:
 
 
 @accepted.subscription("billing", concurrency=16, retry=stoic, lease=3)
-async def bill(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> None:
-    await charge(http, order, idempotency_key=order.id)
+async def bill(order: Order, tx: Transaction) -> None:
+    try:
+        await payments.charge(Charge(order.id, order.total), idempotency_key=order.id)
+    except CardDeclinedError as declined:
+        raise Reject("the card was declined") from declined
     await tx.execute(
         "insert into payments (order_id, amount) values (:id, :total)",
         id=order.id,
@@ -134,8 +145,8 @@ async def bill(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> No
 
 
 @accepted.subscription("mailing", concurrency=32, retry=patient, lease=3)
-async def mail(order: Order, tx: Transaction, http: aiohttp.ClientSession) -> None:
-    await tell(http, MAIL, order, key=order.id)
+async def mail(order: Order, tx: Transaction) -> None:
+    await mailing.post("/", order, idempotency_key=order.id)
     await tx.execute("insert into mails (order_id) values (:id)", id=order.id)
 
 
@@ -160,19 +171,7 @@ async def post(entry: Entry, tx: Transaction, record: Record) -> None:
     )
 
 
-@pay
-async def charge(http: aiohttp.ClientSession, order: Order, *, idempotency_key: str) -> None:
-    await tell(http, PAYMENTS, order, key=idempotency_key)
-
-
 @ask
-async def arrival(http: aiohttp.ClientSession, order_id: str) -> str:
-    async with http.get(f"{COURIER}/estimates/{order_id}") as answer:
-        return (await answer.json())["arrives"]
-
-
-async def tell(http: aiohttp.ClientSession, url: str, order: Order, *, key: str) -> None:
-    """Call a service outside; the key lets it make the effect of two calls one."""
-    content = msgspec.to_builtins(order)
-    async with http.post(url, json=content, headers={"Idempotency-Key": key}):
-        pass
+async def arrival(order_id: str) -> str:
+    found = await courier.get("/estimates/{order}", path_params={"order": order_id})
+    return found.json()["arrives"]

@@ -5,7 +5,7 @@ imported when its door is first used.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from isthmus.handling.running.trial import Trial
     from isthmus.handling.schedules import CatchUp
     from isthmus.messaging import Keeping, Queue, Topic
-    from isthmus.resilience import SharedState
+    from isthmus.resilience import Policy, SharedState
+    from isthmus.services.adapter.door import Implementation
     from isthmus.services.client.client import Client
     from isthmus.services.client.options import ClientWords
     from isthmus.services.documents import Security
@@ -194,6 +195,45 @@ class Module:
         from isthmus.services.client.door import client
 
         return client(self.declarations, name, base_url, **options)
+
+    def adapter(
+        self,
+        interface: type[T],
+        implementations: "Mapping[str, Implementation[T]]",
+        *,
+        name: str = "",
+        use: str = "",
+        policy: "Policy | None" = None,
+        raises: Collection[type[Exception]] = (),
+    ) -> T:
+        """Put providers behind an `interface` of your own, a Protocol or an abstract class; one
+        of `implementations` is opened with the App, and closed with it.
+
+            payments = app.adapter(Payments, {"stripelike": Stripelike, "fake": FakePayments})
+
+        Which one, ISTHMUS_ADAPTER_PAYMENTS says, else [tool.isthmus.adapter] of pyproject.toml,
+        else `use`. Each is a class, or a function that gives or yields it; both are given their
+        settings (a frozen Struct), resources, Host. What is returned is called as the interface
+        says, and handlers are given it by the interface's type.
+
+        `policy` is around each call (default: none; clients have one of their own). `raises` are
+        your own errors that implementations raise, beside those that `translates` names: any
+        other becomes a ProviderError.
+
+        Raises:
+            ConfigError: An implementation lacks a method, or has one that does not fit.
+        """
+        from isthmus.services.adapter.door import adapter
+
+        return adapter(
+            self.declarations,
+            interface,
+            implementations,
+            name=name,
+            use=use,
+            policy=policy,
+            raises=raises,
+        )
 
     # --- API versions -----------------------------------------------------------------------
 
@@ -442,33 +482,40 @@ class App(Module):
         *,
         engine: str = "memory://",
         settings: Sequence[object] = (),
+        adapters: Mapping[type[Any], object] | None = None,
     ) -> "Trial":
         """Return the App on memory and virtual time: `async with app.test() as t:`.
 
         Memory runs no SQL. For handlers with statements of their own give a file, as
         `engine=f"sqlite:///{tmp_path}/test.db"`: real rows, virtual time, and a tenth
         of a real second for each `settle`. `settings` stand in for those of their classes
-        (`settings_of`), which are not read then.
+        (`settings_of`), which are not read then; `adapters`, by interface, for the
+        implementations of theirs.
         """
         from isthmus.handling.running.trial import Trial
         from isthmus.messaging import DeclaredQueue, DeclaredTopic
 
         model = self.describe()
         topics = [each.name for kind in (DeclaredQueue, DeclaredTopic) for each in model.of(kind)]
-        meanwhile = self._standing_in(settings)
+        meanwhile = self._standing_in(settings, adapters or {})
         return Trial(
             self.name, self.declarations, self.signals, topics, engine=engine, meanwhile=meanwhile
         )
 
     @contextmanager
-    def _standing_in(self, settings: Sequence[object]) -> Generator[None]:
+    def _standing_in(
+        self, settings: Sequence[object], adapters: Mapping[type[Any], object]
+    ) -> Generator[None]:
         """Have others be given in place of what is declared."""
         from isthmus.handling.configured import section_of
+        from isthmus.services.adapter.door import adapter_of
 
         with ExitStack() as stack:
             for value in settings:
                 section = section_of(self.declarations, type(value))
                 stack.enter_context(section.standing_in(value))
+            for interface, fake in adapters.items():
+                stack.enter_context(adapter_of(self.declarations, interface).standing_in(fake))
             yield
 
     # --- transactions -----------------------------------------------------------------------

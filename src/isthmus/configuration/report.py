@@ -58,6 +58,7 @@ def _unknown_keys(names: Sequence[Names], place: Place) -> Iterator[str]:
     """Yield what was written into pyproject.toml in vain. A table may be another App's: only
     one that is nearly one of ours is a mistake."""
     known: dict[tuple[str, ...], list[str]] = {}
+    shared = {each.table for each in names if each.shared}
     for each in names:
         known.setdefault(each.table, []).extend(each.keys)
     for table, keys in known.items():
@@ -66,10 +67,11 @@ def _unknown_keys(names: Sequence[Names], place: Place) -> Iterator[str]:
         for key in written:
             if key in keys or key in tables:
                 continue
-            if not isinstance(written[key], dict):
+            if table not in shared and not isinstance(written[key], dict):
                 yield f"{header} {key}: no such setting; there are {', '.join(keys)}"
-            for meant in get_close_matches(key, tables, n=1, cutoff=ALMOST):
-                yield f"{header[:-1]}.{key}]: no such table; [...{meant}] was meant?"
+                continue
+            for meant in get_close_matches(key, [*keys, *tables], n=1, cutoff=ALMOST):
+                yield f"{header} {key}: no such setting; {meant} was meant?"
 
 
 def _unknown(names: Sequence[Names], place: Place) -> Iterator[str]:

@@ -48,6 +48,8 @@ class Names(msgspec.Struct, frozen=True):
     table: tuple[str, ...]
     """Of [tool.isthmus]."""
     keys: Sequence[str]
+    shared: bool = False
+    """Whether other Apps write into that table, too, so that only what is almost a key is one."""
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@
 * `Chaotic`, `Chaos`: an engine that drops, delays, repeats and fails by script.
 * `FaultProxy`, and `Latency`, `Bandwidth`, `Slices`, `BlackHole`, `HalfOpen`, `Reset`,
   `Close`, `Refuse`, `Corrupt`: a network that fails, between a client and a real server.
+* `AdapterContract`: one contract for all implementations of an interface, and its fake;
+  `Recorded`: over the real API, as it was recorded; `using`: another in their place.
 * `Torture`: real processes that are killed, frozen and begun anew; a `Recorder` of
   what they told, and a `Reckoning` of what became of it.
 
@@ -35,6 +37,9 @@ from isthmus.testing.faults import (
 from isthmus.testing.torture import Place, Reckoning, Recorder, Torture, Witness
 
 if TYPE_CHECKING:
+    from isthmus.testing.adapters.contract import AdapterContract
+    from isthmus.testing.adapters.recorded import Recorded
+    from isthmus.testing.adapters.using import using
     from isthmus.testing.conformance import (
         Conformance,
         EngineConformance,
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from isthmus.testing.model import OpenEmpty, log_model, queue_model, store_model
 
 __all__ = [
+    "AdapterContract",
     "Bandwidth",
     "BlackHole",
     "Chaos",
@@ -66,6 +72,7 @@ __all__ = [
     "Place",
     "QueueConformance",
     "Reckoning",
+    "Recorded",
     "Recorder",
     "Refuse",
     "Reset",
@@ -77,9 +84,17 @@ __all__ = [
     "log_model",
     "queue_model",
     "store_model",
+    "using",
 ]
 
+_PLAIN = {
+    "Recorded": "isthmus.testing.adapters.recorded",
+    "using": "isthmus.testing.adapters.using",
+}
+"""What needs nothing but time to import."""
+
 _HOMES = {
+    "isthmus.testing.adapters.contract": ("AdapterContract",),
     "isthmus.testing.conformance": (
         "Conformance",
         "EngineConformance",
@@ -94,6 +109,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PLAIN:
+        return getattr(importlib.import_module(_PLAIN[name]), name)
     for home, names in _HOMES.items():
         if name in names:
             return getattr(_load(home), name)

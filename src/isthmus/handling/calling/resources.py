@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from isthmus.errors import ConfigError, IsthmusError, UnavailableError
 from isthmus.handling.calling import given
 from isthmus.handling.calling.dependencies import depends
-from isthmus.handling.calling.inject import Call, Plan, Source
+from isthmus.handling.calling.inject import Call, Offer, Plan, Source
 from isthmus.handling.calling.provider import Provider
 from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.handling.declarations import Declarations
@@ -118,9 +118,17 @@ class Resources(Mapping[Any, Any]):
     def _provider(self, kind: Any) -> Provider:
         function = self._declared[kind]
         signature = Signature(function)
-        offers = (given.host, self._needed)
-        plan = Plan(signature, (depends(offers, possible=POSSIBLE), *offers), possible=POSSIBLE)
-        return Provider(function, signature, plan)
+        return Provider(function, signature, self.plan(signature))
+
+    def plan(self, signature: Signature, *offers: Offer) -> Plan:
+        """Return how a function is given what resources may ask for, and first what `offers`
+        give. Ask while they open: what it needs is opened before it.
+
+        Raises:
+            ConfigError: Nobody gives what it asks for.
+        """
+        first = (*offers, given.host, self._needed)
+        return Plan(signature, (depends(first, possible=POSSIBLE), *first), possible=POSSIBLE)
 
     def _needed(self, _: Signature, parameter: Parameter) -> Source | None:
         kind = parameter.annotation
