@@ -5,8 +5,8 @@ imported when its door is first used.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -224,6 +224,21 @@ class Module:
 
         return resource(self.declarations, function)
 
+    @contextmanager
+    def override(self, function: Callable[..., Any], other: Callable[..., Any]) -> Generator[None]:
+        """Call `other` instead of `function`, which gives a resource or a dependency, in an App
+        that is opened inside: for tests. Asking for resources is all that `other` may.
+
+            with app.override(user, lambda: User("test")):
+                async with app.test() as t: ...
+        """
+        overrides = self.declarations.overrides
+        overrides[function] = other
+        try:
+            yield
+        finally:
+            del overrides[function]
+
     def migrations(self, folder: str | Path) -> None:
         """Apply the .sql files of `folder` when the App opens, each once, in the order
         of their names. A relative folder is looked for beside the calling file."""
@@ -351,6 +366,19 @@ class App(Module):
         model = self.describe()
         topics = [each.name for kind in (DeclaredQueue, DeclaredTopic) for each in model.of(kind)]
         return Trial(self.name, self.declarations, self.signals, topics, engine=engine)
+
+    @asynccontextmanager
+    async def asgi(self) -> AsyncGenerator["ASGIApp"]:
+        """Give all that is served over HTTP as one ASGI application, while the App is open: for
+        tests without a socket, or another server. Mounted applications run meanwhile.
+
+            async with app.test() as t, app.asgi() as application:
+                client = httpx.AsyncClient(transport=httpx.ASGITransport(application), ...)
+        """
+        from isthmus.services import application
+
+        async with application(self.declarations) as served:
+            yield served
 
     # --- transactions -----------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ class Declarations:
         self.workers: list[Worker] = []
         self.middleware: list[Any] = []
         self.resources: dict[Any, Any] = {}
+        self.overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """Functions that are called instead of others, resources' and dependencies': in tests."""
         self._shared: dict[type, Any] = {}
         self._into: Declarations | None = None
         self._host: Host | None = None
