@@ -57,7 +57,7 @@ async def opened(
         await declare_outbox(host)
         host.overrides = overrides = dict(declared.overrides)
         given = {
-            kind: overrides[each] if each in overrides else each
+            kind: overrides[each] if each in overrides else each  # noqa: SIM401 - for its type
             for kind, each in declared.resources.items()
         }
         host.resources = resources = Resources(given)
