@@ -359,6 +359,19 @@ class Module:
         from isthmus.handling.configured import configured
 
         return configured(self.declarations, kind, prefix=prefix)
+    @contextmanager
+    def override(self, function: Callable[..., Any], other: Callable[..., Any]) -> Generator[None]:
+        """Call `other` instead of `function`, which gives a resource or a dependency, in an App
+        that is opened inside: for tests. Asking for resources is all that `other` may.
+
+            with app.override(user, lambda: User("test")):
+                async with app.test() as t: ...
+        overrides = self.declarations.overrides
+        overrides[function] = other
+        try:
+            yield
+        finally:
+            del overrides[function]
 
     def migrations(self, folder: str | Path) -> None:
         """Apply the .sql files of `folder` when the App opens, each once, in the order
@@ -517,6 +530,19 @@ class App(Module):
             for interface, fake in adapters.items():
                 stack.enter_context(adapter_of(self.declarations, interface).standing_in(fake))
             yield
+
+    @asynccontextmanager
+    async def served(self) -> AsyncGenerator["ASGIApp"]:
+        """Give all that is served over HTTP as one ASGI application, while the App is open: for
+        tests without a socket, or another server. Mounted applications run meanwhile.
+
+            async with app.test() as t, app.served() as application:
+                client = httpx.AsyncClient(transport=httpx.ASGITransport(application), ...)
+        """
+        from isthmus.services import application
+
+        async with application(self.declarations) as served:
+            yield served
 
     # --- transactions -----------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ class Declarations:
         self.sections: list[Readable] = []
         self.secrets: SecretSource | None = None
         """Where the program says that secrets are looked up."""
+        self.overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """Functions that are called instead of others, resources' and dependencies': in tests."""
         self._shared: dict[type, Any] = {}
         self._into: Declarations | None = None
         self._host: Host | None = None

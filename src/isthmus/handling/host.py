@@ -44,6 +44,8 @@ class Host:
         count against several."""
         self.resources: Mapping[Any, Any] = {}
         """What is given to handlers, by its type; opened with the Host."""
+        self.overrides: Mapping[Callable[..., Any], Callable[..., Any]] = {}
+        """Functions that are called instead of others that handlers depend on."""
 
     @property
     def source(self) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar, Unpack
 
 from starlette.types import ASGIApp
@@ -11,12 +12,13 @@ from isthmus.handling.host import Host
 from isthmus.services.layers.idempotency import Idempotency, Idempotent
 from isthmus.services.rest.options import RouteWords, route_options
 from isthmus.services.rest.route import Route
+from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import LIMIT as MOUNT_LIMIT
 from isthmus.services.serving.mount import Mount
 from isthmus.services.serving.server import HttpServer
 from isthmus.services.serving.site import Site
 
-__all__ = ["add_middleware", "mount", "route"]
+__all__ = ["add_middleware", "application", "mount", "route"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,3 +79,9 @@ def add_middleware(declared: Declarations, kind: Callable[..., ASGIApp], **optio
         declared.shared(Site).wrap(opening, lambda application: kind(application, **own))
 
     declared.open_with(opening)
+
+
+def application(declared: Declarations) -> AbstractAsyncContextManager[ASGIApp]:
+    """Return what gives all that the open App serves as one ASGI application."""
+    host = declared.host
+    return declared.root.shared(Site).started(host, Health(host))

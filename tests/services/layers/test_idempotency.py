@@ -44,7 +44,9 @@ def charges(declared: Declarations, **options: Any) -> list[str]:
     """Declare POST /charges, which writes each charge; return the list of its runs."""
     runs: list[str] = []
 
-    @route(declared, "POST", "/charges", **{"idempotency": True, "status": 201, **options})
+    said: dict[str, Any] = {"idempotency": True, "status": 201, **options}
+
+    @route(declared, "POST", "/charges", **said)
     async def charge(charge: Charge, tx: Transaction, host: Host) -> dict[str, int]:
         runs.append(charge.order)
         await host.store.put("charges", [Put(f"{charge.order}/{len(runs)}", b"")], tx=tx)

@@ -6,11 +6,15 @@ from typing import Any
 import msgspec
 
 from isthmus.errors import ConfigError, SchemaError
+from isthmus.handling.calling import given
 from isthmus.handling.calling.inject import Call, Offer, Plan, Source
 from isthmus.handling.calling.provider import Provider
 from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
+from isthmus.handling.host import Host
 
 __all__ = ["Depends", "Header", "depends", "header"]
+
+INSTEAD = "what is called instead of a dependency may take Transaction, Host and resources"
 
 
 class Depends(msgspec.Struct, frozen=True):
@@ -74,16 +78,34 @@ class _Dependencies:
         if function in self._way:
             raise ConfigError(f"{signature.title}() depends on itself; take one Depends away")
         self._way.append(function)
-        own = Signature(function)
-        plan = Plan(own, self._offers, possible=self._possible)
+        chosen = _Chosen(function, self._offers, self._possible)
         self._way.pop()
-        return _source(function, Provider(function, own, plan), plan)
+        return Source(chosen.take, waits=True, require=chosen.require)
 
 
-def _source(function: Callable[..., Any], provider: Provider, plan: Plan) -> Source:
-    async def take(call: Call) -> Any:
-        if function not in call.cache:
-            call.cache[function] = await provider.open(call, call.opened)
-        return call.cache[function]
+class _Chosen:
+    """What gives the value of one Depends: its function, or what the open App has instead."""
 
-    return Source(take, waits=True, require=plan.require)
+    def __init__(
+        self, function: Callable[..., Any], offers: Sequence[Offer], possible: str
+    ) -> None:
+        self._function, self._possible = function, possible
+        signature = Signature(function)
+        self._plan = Plan(signature, offers, possible=possible)
+        self._own = self._provider = Provider(function, signature, self._plan)
+
+    def require(self, host: Host) -> None:
+        """Raises ConfigError if the Host lacks what it takes."""
+        other = host.overrides.get(self._function)
+        if other is None:
+            self._provider = self._own
+            return self._plan.require(host)
+        signature = Signature(other)
+        plan = Plan(signature, (given.transaction, given.host, given.resource), possible=INSTEAD)
+        plan.require(host)
+        self._provider = Provider(other, signature, plan)
+
+    async def take(self, call: Call) -> Any:
+        if self._function not in call.cache:
+            call.cache[self._function] = await self._provider.open(call, call.opened)
+        return call.cache[self._function]

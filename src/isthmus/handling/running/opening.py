@@ -57,7 +57,12 @@ async def opened(
             draw=draw,
         )
         await declare_outbox(host)
-        host.resources = resources = Resources(declared.resources)
+        host.overrides = overrides = dict(declared.overrides)
+        given = {
+            kind: overrides[each] if each in overrides else each  # noqa: SIM401 - for its type
+            for kind, each in declared.resources.items()
+        }
+        host.resources = resources = Resources(given)
         stack.push_async_callback(resources.aclose)
         await resources.open(host)
         stack.callback(declared.unbind)

@@ -1,4 +1,4 @@
-"""Answers to GET that the client has already are not sent again, whatever application gives them."""
+"""Answers to GET that the client has already are not sent again, whoever gives them."""
 
 from collections.abc import Mapping
 

@@ -25,7 +25,8 @@ __all__ = ["Endpoint"]
 POSSIBLE = (
     "possible are: parameters of the path and the query (str, int, list[str] ...), one body "
     "(Struct, dataclass, pydantic model), Request, Transaction, Annotated[..., Header()], "
-    "Cookie(), Query(), Body() or Depends(...), Host, Version, and resources"
+    "Cookie(), Query(), Body(), Form() or Depends(...), Paging, Preconditions, Host, Version, "
+    "and resources"
 )
 
 

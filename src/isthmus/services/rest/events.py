@@ -56,4 +56,5 @@ def written(event: ServerSentEvent[Any]) -> bytes:
 def _text(data: Any) -> str:
     if isinstance(data, str):
         return data.replace("\r\n", "\n").replace("\r", "\n")
-    return schema_of(type(data)).encode(data).decode()
+    kind: Any = type(data)  # pyright: ignore[reportUnknownVariableType]
+    return schema_of(kind).encode(data).decode()

@@ -24,4 +24,4 @@ class Body(msgspec.Struct, frozen=True):
 
 class Form(msgspec.Struct, frozen=True):
     """`Annotated[Login, Form()]`: the body is a form, urlencoded or multipart, whose fields are
-    those of the model; files are `UploadFile`s in it."""
+    those of the model; files are `Upload`s in it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
+from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -11,13 +12,14 @@ from isthmus.errors import SchemaError
 from isthmus.handling.calling.dependencies import Header
 from isthmus.handling.calling.inject import Source
 from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
-from isthmus.schema import schema_of
+from isthmus.schema import Schema, schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.services.problem import Fault, Problem
 from isthmus.services.rest.call import RequestCall
 from isthmus.services.rest.cursor import key_of
 from isthmus.services.rest.formats import JSON, Format
-from isthmus.services.rest.marks import Body, Cookie, Query
+from isthmus.services.rest.forms import FormPayload, form_payload
+from isthmus.services.rest.marks import Body, Cookie, Form, Query
 from isthmus.services.rest.pages import Offset, Pages, Paging
 from isthmus.services.rest.payload import Payload
 from isthmus.services.rest.preconditions import Preconditions, required
@@ -29,6 +31,8 @@ BODILESS = frozenset({"GET", "HEAD"})
 
 MAX_OFFSET = (1 << 63) - 1
 """What databases take for an OFFSET."""
+
+_OTHERS_BOUNDS = frozenset({"annotated_types", "pydantic"})
 
 _PAGED = frozenset({Paging, Offset})
 
@@ -43,7 +47,7 @@ class Parameters:
         self._names, self._bodiless, self._resources = names, method in BODILESS, resources
         self.texts: list[Text] = []
         """In the order in which they were offered."""
-        self.body: Payload | None = None
+        self.body: Payload | FormPayload | None = None
 
     def offer(self, signature: Signature, parameter: Parameter) -> Source | None:
         """Offer what can only come from a request: text by name, one body."""
@@ -55,11 +59,15 @@ class Parameters:
             return self.add("query", parameter, mark.name)
         if signature.find(Body, parameter):
             return self._add_body(parameter)
+        if signature.find(Form, parameter):
+            schema = schema_of(parameter.annotation)
+            self.body = form_payload(parameter.name, schema, parameter.default)
+            return Source(attrgetter("content"))
         if (get_origin(parameter.annotation) or parameter.annotation) in _PAGED:
             return self._add_paging(signature, parameter)
         if bare(parameter.annotation) is Preconditions:
             return self._add_preconditions(parameter)
-        return self._unmarked(parameter)
+        return self._unmarked(signature, parameter)
 
     def unclaimed(self) -> Sequence[str]:
         """Return the names in the path that no parameter takes."""
@@ -86,7 +94,7 @@ class Parameters:
         faults = self._read_texts(call) if self.texts else []
         if self.body is not None:
             try:
-                call.content = self.body.read(body, format_)
+                call.content = self.body.read(body, format_, call)
             except SchemaError as error:
                 faults += faults_of(error, location="body")
         if faults:
@@ -129,9 +137,12 @@ class Parameters:
 
         return Source(take)
 
-    def _unmarked(self, parameter: Parameter) -> Source | None:
-        if not all(isinstance(mark, msgspec.Meta) for mark in parameter.marks):
-            return None
+    def _unmarked(self, signature: Signature, parameter: Parameter) -> Source | None:
+        for mark in parameter.marks:
+            if type(mark).__module__.partition(".")[0] in _OTHERS_BOUNDS:
+                raise signature.error(
+                    parameter.name, f"has {mark!r}, which is not kept here; write msgspec.Meta(...)"
+                )
         if parameter.name in self._names:
             return self.add("path", parameter)
         if parameter.annotation is NOTHING or is_textual(bare(parameter.annotation)):
@@ -145,9 +156,17 @@ class Parameters:
         return first and _is_payload(parameter.annotation)
 
     def _add_body(self, parameter: Parameter) -> Source:
-        schema = schema_of(_constrained(parameter))
-        self.body = Payload(parameter.name, schema, parameter.default)
+        self.body = Payload(parameter.name, _schema(_constrained(parameter)), parameter.default)
         return Source(attrgetter("content"))
+
+
+def _schema(type_: Any) -> Schema[Any]:
+    """Return the schema of a body: a union is told apart by the tag that is in it."""
+    if len([one for one in members_of(type_) if one is not NoneType]) < 2:
+        return schema_of(type_)
+    schema = Schema[Any](type_)
+    schema.json_schema()  # refuses what cannot be told apart, where it is declared
+    return schema
 
 
 def _key(call: RequestCall, text: str, *, type_: Any, secret: bytes) -> Any:

@@ -8,6 +8,7 @@ from isthmus.errors import SchemaError
 from isthmus.handling.calling.signature import NOTHING
 from isthmus.schema import Schema
 from isthmus.services.problem import Problem
+from isthmus.services.rest.call import RequestCall
 from isthmus.services.rest.formats import JSON, Format
 
 __all__ = ["Payload"]
@@ -29,7 +30,7 @@ class Payload(NamedTuple):
         """Whether it is taken as the bytes that came, of whatever media type."""
         return self.schema.type is bytes
 
-    def read(self, body: bytes, format_: Format) -> Any:
+    def read(self, body: bytes, format_: Format, _: RequestCall) -> Any:
         """Return the value.
 
         Raises:

@@ -83,7 +83,8 @@ class Streaming:
                 task.cancel()
             await asyncio.wait(tasks)
             for task in others:
-                task.cancelled() or task.exception()  # what the client's going away led to
+                if not task.cancelled():
+                    task.exception()  # of a client that has gone away: looked at, and let be
         if not sending.cancelled():
             sending.result()
 

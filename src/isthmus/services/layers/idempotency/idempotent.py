@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from isthmus.contracts import Transaction
+from isthmus.errors import ConflictError
 from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.services.layers.idempotency.claims import (
@@ -121,7 +122,10 @@ class Idempotent:
         response = response_to(problem, request_id=request_id.get())
         await response(scope, again(b"", _nothing), held)
         answer = held.whole()
-        await claim.settle(answer, tx=None)
+        try:
+            await claim.settle(answer, tx=None)
+        except ConflictError as overtaken:
+            raise StillRunningError("it was taken over") from overtaken
         return answer
 
 
