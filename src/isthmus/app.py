@@ -359,6 +359,7 @@ class Module:
         from isthmus.handling.configured import configured
 
         return configured(self.declarations, kind, prefix=prefix)
+
     @contextmanager
     def override(self, function: Callable[..., Any], other: Callable[..., Any]) -> Generator[None]:
         """Call `other` instead of `function`, which gives a resource or a dependency, in an App
@@ -366,6 +367,7 @@ class Module:
 
             with app.override(user, lambda: User("test")):
                 async with app.test() as t: ...
+        """
         overrides = self.declarations.overrides
         overrides[function] = other
         try:
