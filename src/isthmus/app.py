@@ -24,13 +24,12 @@ from isthmus.settings import Settings
 from isthmus.signals import Signals
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from isthmus.handling.running.runtime import Runtime
     from isthmus.handling.running.trial import Trial
     from isthmus.handling.schedules import CatchUp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import SharedState
+    from isthmus.services.serving.embedded import Embedded
     from isthmus.streams import Stream
 
 __all__ = ["App", "Module"]
@@ -346,6 +345,19 @@ class App(Module):
                 await self._runtime.run()
         finally:
             self._runtime, self._draining = None, False
+
+    def asgi(self, *, only: Sequence[str] = ()) -> "Embedded":
+        """Return the App as an ASGI application, for a server of your own (uvicorn, gunicorn)
+        or an application around it. While its lifespan is on, the App is open and its workers
+        run, those that `only` names if it does; at its end they are drained.
+
+            service = app.asgi()
+            site = FastAPI(lifespan=service.lifespan)
+            site.mount("/isthmus", service)
+        """
+        from isthmus.services.serving.embedded import Embedded
+
+        return Embedded(self.declarations, self, only=only)
 
     async def drain(self) -> None:
         """Begin nothing more; `run` returns once what was begun is settled. While it

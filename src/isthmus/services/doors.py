@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from starlette.types import ASGIApp
-
 from isthmus.clock import Span, seconds
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.rest.body import LIMIT
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.mount import LIMIT as MOUNT_LIMIT
-from isthmus.services.serving.mount import Mount
+from isthmus.services.serving.mount import Foreign, Mount
 from isthmus.services.serving.server import HttpServer
 from isthmus.services.serving.site import Site
 
@@ -58,7 +56,7 @@ def route(
 
 
 def mount(
-    declared: Declarations, path: str, application: ASGIApp, *, body_limit: int | None = None
+    declared: Declarations, path: str, application: Foreign, *, body_limit: int | None = None
 ) -> None:
     """Have a foreign ASGI application answer everything below `path`."""
     made = Mount(path, application, body_limit=MOUNT_LIMIT if body_limit is None else body_limit)
