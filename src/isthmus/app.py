@@ -5,7 +5,7 @@ imported when its door is first used.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -139,7 +139,13 @@ class Module:
         """Have a function answer DELETE of `path`; as `get`."""
         return self._route("DELETE", path, status=status, deadline=deadline)
 
-    def mount(self, path: str, application: "ASGIApp", *, body_limit: int = 100 * MEGABYTE) -> None:
+    def mount(
+        self,
+        path: str,
+        application: Callable[[Any, Any, Any], Awaitable[None]],
+        *,
+        body_limit: int = 100 * MEGABYTE,
+    ) -> None:
         """Have an ASGI application (FastAPI, Django, Starlette ...) answer all below
         `path`, which it sees as its root; started and stopped with the server. Bodies of
         more than `body_limit` bytes (100 MiB) are answered 413."""
