@@ -186,6 +186,19 @@ def test_no_request_of_many_is_dropped_when_workers_stop(empty: Any) -> None:
     assert ran == sum(answered.values())
 
 
+def test_workers_of_granian_share_the_port_and_finish_what_runs(empty: Any) -> None:
+    empty.write("app.py", SLOW)
+    words = ("--port", "0", "--workers", "2", "--http-server", "granian")
+    running = empty.start("run", "app:app", *words)
+    address = running.address()
+    running.ready(workers=2)
+    with _Asking(f"{address}/slow") as answer:
+        running.until("began")
+        assert running.stop() == 0
+        assert answer() == b'"done"'
+    assert not any("experimental" in line for line in running.lines)
+
+
 def test_for_a_killed_worker_another_is_started_and_the_others_serve_on(project: Any) -> None:
     running = project.start("run", "--port", "0", "--workers", "2")
     address = running.address()

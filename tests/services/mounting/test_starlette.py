@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -71,7 +72,9 @@ async def test_request_id_and_deadline_are_in_force_inside(app: App, run: Any) -
             assert answer.status == 504
 
 
-async def test_a_websocket_is_served(app: App, run: Any, require: Any) -> None:
+async def test_a_websocket_is_served(
+    app: App, run: Any, require: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     require(_installed("websockets") or _installed("wsproto"), "pip install websockets")
 
     async def echo(socket: WebSocket) -> None:
@@ -85,8 +88,10 @@ async def test_a_websocket_is_served(app: App, run: Any, require: Any) -> None:
             for number in range(3):
                 await line.send_str(f"{number}")
                 assert await line.receive_str() == f"{number} from /legacy/echo"
-        with pytest.raises(Exception, match="403"):
-            await client.ws_connect("/nothing-is-here")
+        for path in ("/nothing-is-here", f"/legacy/echo?{'q' * 20_000}"):
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="403|431"):
+                await client.ws_connect(path)
+    assert "ERROR" not in {record.levelname for record in caplog.records}
 
 
 async def test_an_answer_is_streamed_as_it_is_made(app: App, run: Any) -> None:

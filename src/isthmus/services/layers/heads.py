@@ -8,6 +8,7 @@ __all__ = ["Heads"]
 
 FIELDS = 100
 """Header fields of a request, at most."""
+POLICY_VIOLATION = 1008
 ENCODING = b"transfer-encoding"
 
 Fields = list[tuple[bytes, bytes]]
@@ -24,8 +25,13 @@ class Heads:
         self._app, self._limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"}:
-            self._check(scope)
+        try:
+            if scope["type"] in {"http", "websocket"}:
+                self._check(scope)
+        except Problem:
+            if scope["type"] == "http":
+                raise
+            return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
