@@ -14,6 +14,7 @@ NAMES = (
     "stream",
     "transaction",
     "layers",
+    "http_layers",
     "footprint",
     "resilience",
     "rest",

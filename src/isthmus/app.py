@@ -5,7 +5,15 @@ imported when its door is first used.
 """
 
 import sys
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from isthmus.services.documents import Security
     from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
+    from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice
     from isthmus.services.versioning.reader import Place as VersionPlace
     from isthmus.streams import Stream
@@ -126,7 +135,7 @@ class Module:
     def mount(
         self,
         path: str,
-        application: "ASGIApp",
+        application: Callable[[Any, Any, Any], Awaitable[None]],
         *,
         body_limit: int = 100 << 20,
         idempotency: "Idempotency | None" = None,
@@ -472,6 +481,19 @@ class App(Module):
                 await self._runtime.run()
         finally:
             self._runtime, self._draining = None, False
+
+    def asgi(self, *, only: Sequence[str] = ()) -> "Embedded":
+        """Return the App as an ASGI application, for a server of your own (uvicorn, gunicorn)
+        or an application around it. While its lifespan is on, the App is open and its workers
+        run, those that `only` names if it does; at its end they are drained.
+
+            service = app.asgi()
+            site = FastAPI(lifespan=service.lifespan)
+            site.mount("/isthmus", service)
+        """
+        from isthmus.services.serving.embedded import Embedded
+
+        return Embedded(self.declarations, self, only=only)
 
     async def drain(self) -> None:
         """Begin nothing more; `run` returns once what was begun is settled. While it

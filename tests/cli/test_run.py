@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,29 @@ SLOW = """
     async def slow() -> str:
         print("began", file=sys.stderr, flush=True)
         await asyncio.sleep(0.5)
+        return "done"
+"""
+
+CROWDED = """
+    import asyncio, sys
+    from collections.abc import AsyncIterator
+    from isthmus import App
+
+    app = App("crowded", engine="sqlite:///crowded.db")
+
+    class Count:
+        answered = 0
+
+    @app.resource
+    async def count() -> AsyncIterator[Count]:
+        made = Count()
+        yield made
+        print("answered in all", made.answered, file=sys.stderr, flush=True)
+
+    @app.get("/")
+    async def slow(count: Count) -> str:
+        await asyncio.sleep(0.02)
+        count.answered += 1
         return "done"
 """
 
@@ -116,6 +140,63 @@ def test_what_is_answered_and_what_is_done_agree_when_it_is_stopped_under_load(
     assert running.wait() == 0
     waiting = project.json("queues", "peek", "orders", "--limit", str(10 * len(answered)))
     assert {message["id"] for message in waiting} == answered
+
+
+def test_no_request_of_many_is_dropped_when_workers_stop(empty: Any) -> None:
+    empty.write("app.py", CROWDED)
+    running = empty.start("run", "app:app", "--port", "0", "--workers", "2")
+    host, port = running.address().removeprefix("http://").split(":")
+    running.ready(workers=2)
+    sent, answered = Counter[str](), Counter[str]()
+
+    async def ask(kind: str, reader: Any, writer: Any) -> bool:
+        """Return whether the connection stays open."""
+        sent[kind] += 1
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert await reader.readexactly(6) == b'"done"'
+        answered[kind] += head.startswith(b"http/1.1 200")
+        return b"connection: close" not in head
+
+    async def keep_asking(kind: str) -> None:
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionError:
+                return
+            try:
+                while await ask(kind, reader, writer) and kind == "kept":
+                    pass
+            except (ConnectionError, asyncio.IncompleteReadError):
+                return
+            finally:
+                writer.close()
+
+    async def load() -> None:
+        asking = [asyncio.create_task(keep_asking(kind)) for kind in ["kept", "new"] * 32]
+        while sum(answered.values()) < 500:
+            await asyncio.wait(asking, timeout=0.01)
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*asking)
+
+    asyncio.run(load())
+    assert running.wait() == 0
+    assert answered["kept"] == sent["kept"]  # of new ones the last may be reset, unread
+    ran = sum(int(line.rpartition(" ")[2]) for line in running.lines if "answered in all" in line)
+    assert ran == sum(answered.values())
+
+
+def test_workers_of_granian_share_the_port_and_finish_what_runs(empty: Any) -> None:
+    empty.write("app.py", SLOW)
+    words = ("--port", "0", "--workers", "2", "--http-server", "granian")
+    running = empty.start("run", "app:app", *words)
+    address = running.address()
+    running.ready(workers=2)
+    with _Asking(f"{address}/slow") as answer:
+        running.until("began")
+        assert running.stop() == 0
+        assert answer() == b'"done"'
+    assert not any("experimental" in line for line in running.lines)
 
 
 def test_for_a_killed_worker_another_is_started_and_the_others_serve_on(project: Any) -> None:

@@ -14,7 +14,7 @@ from isthmus.services.rest.options import RouteWords, route_options
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import LIMIT as MOUNT_LIMIT
-from isthmus.services.serving.mount import Mount
+from isthmus.services.serving.mount import Foreign, Mount
 from isthmus.services.serving.server import HttpServer
 from isthmus.services.serving.site import Site
 
@@ -51,7 +51,7 @@ def route(
 def mount(
     declared: Declarations,
     path: str,
-    application: ASGIApp,
+    application: Foreign,
     *,
     idempotency: Idempotency | None = None,
     body_limit: int | None = None,

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 import aiohttp
@@ -194,6 +195,31 @@ async def test_what_two_servers_might_read_differently_is_refused(
         assert b"Traceback" not in answer
         assert answer.count(b"HTTP/1.1 ") == 1
         assert not ran
+
+
+UPGRADE = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET /ws HTTP/1.1\r\n" + UPGRADE.replace(b"13", b"7") + KEY + b"\r\n",
+        b"GET /ws?" + b"a" * 9_000 + b" HTTP/1.1\r\n" + UPGRADE + KEY + b"\r\n",
+        b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + UPGRADE + KEY + b"\r\n",
+        b"GET /ws HTTP/1.1\r\nA: " + b"a" * 9_000 + b"\r\n" + UPGRADE + KEY + b"\r\n",
+        b"GET /ws HTTP/1.1\r\n" + b"A: a\r\n" * 120 + UPGRADE + KEY + b"\r\n",
+        b"GET /nowhere HTTP/1.1\r\n" + UPGRADE + KEY + b"\r\n",
+    ],
+    ids=["no key", "old", "query", "path", "field", "fields", "nowhere"],
+)
+async def test_a_websocket_that_cannot_be_is_ended(
+    hello: Declarations, serve: Serve, words: bytes, require: Any
+) -> None:
+    require(find_spec("websockets") is not None, "pip install websockets")
+    async with serve(hello) as s:
+        assert status(await reply(s.address, words)) in {400, 403, 426, 431}
 
 
 async def test_requests_that_follow_each_other_closely_are_answered_in_order(

@@ -369,6 +369,18 @@ async def test_a_fault_befalls_so_many_connections_and_no_more() -> None:
     assert outcomes == ["reset", "reset", "fine", "fine"]
 
 
+async def test_a_number_of_connections_is_counted_from_the_next() -> None:
+    async with behind() as proxy:
+        reader, writer = await connect(proxy)
+        writer.write(b"open")
+        assert await reader.readexactly(4) == b"open"
+        with proxy.suffering(Reset(connections=1)):
+            assert [await outcome(proxy) for _ in range(2)] == ["reset", "fine"]
+            writer.write(b"still")
+            assert await reader.readexactly(5) == b"still"
+        writer.close()
+
+
 async def test_a_share_of_connections_is_drawn_from_the_seed() -> None:
     async def outcomes(seed: int) -> list[str]:
         async with behind(Reset(share=0.5), seed=seed) as proxy:

@@ -8,6 +8,8 @@ __all__ = ["Heads"]
 
 FIELDS = 100
 """Header fields of a request, at most."""
+POLICY_VIOLATION = 1008
+ENCODING = b"transfer-encoding"
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -23,8 +25,13 @@ class Heads:
         self._app, self._limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"}:
-            self._check(scope)
+        try:
+            if scope["type"] in {"http", "websocket"}:
+                self._check(scope)
+        except Problem:
+            if scope["type"] == "http":
+                raise
+            return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
@@ -38,25 +45,23 @@ class Heads:
         fields: Fields = scope["headers"]
         if len(fields) > FIELDS:
             raise _last(431, f"the request has more than {FIELDS} header fields")
-        size = hosts = 0
-        for name, value in fields:
-            size += len(name) + len(value)
-            if name == b"host":
-                hosts += 1
-            elif name == b"transfer-encoding":
-                _check_encoding(value, scope, fields)
+        names = [name for name, _ in fields]
+        size = len(b"".join(names)) + len(b"".join([value for _, value in fields]))
         if size > self._limit:
             raise _last(431, f"the header fields are larger than {self._limit} bytes")
+        if ENCODING in names:
+            _check_encoding(scope, names)
+        hosts = names.count(b"host")
         if hosts > 1 or (not hosts and scope["http_version"] == "1.1"):
             raise _last(400, "a request has one Host")
 
 
-def _check_encoding(value: bytes, scope: Scope, fields: Fields) -> None:
+def _check_encoding(scope: Scope, names: list[bytes]) -> None:
     """Raises Problem: 501 for an encoding that is none of ours, 400 for what is ambiguous."""
-    if value.strip().lower() != b"chunked":
+    fields: Fields = scope["headers"]
+    if any(name == ENCODING and value.strip().lower() != b"chunked" for name, value in fields):
         raise _last(501, "the transfer-encoding of a request may be 'chunked', and nothing else")
-    names = [name for name, _ in fields]
-    alone = names.count(b"transfer-encoding") == 1 and b"content-length" not in names
+    alone = names.count(ENCODING) == 1 and b"content-length" not in names
     if not alone or scope["http_version"] != "1.1":
         raise _last(400, "it is not clear where the body of the request ends")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -21,6 +22,9 @@ DROPPED = 4 << 20
 who is still writing, gets to read the answer."""
 PIECE = 16_384
 """Bytes that are read before it is looked whether they are too many."""
+LINE, FIELDS = 8_000, 100
+"""Bytes of a line, and lines, of the head of what becomes a WebSocket: where these are more,
+the library that takes over may answer nothing."""
 AHEAD = 16
 """Requests that a client may send before it has the answer of the one before them."""
 
@@ -33,6 +37,8 @@ class Guarded:
     config: Any
     cycle: Any
     flow: Any
+    headers: list[tuple[bytes, bytes]]
+    scope: Any
     pipeline: Any = ()
     server_state: Any
     transport: asyncio.Transport
@@ -76,6 +82,8 @@ class Guarded:
             self._porter.rests(self)
 
     def handle_websocket_upgrade(self, *args: Any, **words: Any) -> None:
+        if max(self._lines()) > LINE or len(self.headers) > FIELDS:
+            return self.refuse(Problem(431, "the head of the request is too large"))
         self._porter.gone(self)
         self._mine.handle_websocket_upgrade(*args, **words)
 
@@ -154,6 +162,12 @@ class Guarded:
     def _mine(self) -> Any:
         """The protocol behind."""
         return super()
+
+    def _lines(self) -> Iterator[int]:
+        """Yield how long the lines of the request's head are."""
+        yield len(getattr(self, "url", b"")) or len(self.scope["raw_path"])
+        yield len(self.scope.get("query_string", b""))
+        yield from (len(name) + len(value) for name, value in self.headers)
 
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -1,22 +1,31 @@
 """A foreign ASGI application under a path."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from isthmus.errors import ConfigError
 from isthmus.services.declared import DeclaredMount
 from isthmus.services.layers.body_limit import BodyLimit
 from isthmus.services.serving.lifespan import Lifespan
 
-__all__ = ["LIMIT", "Mount"]
+__all__ = ["LIMIT", "Foreign", "Mount"]
 
+Foreign = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application, with whatever hints its framework gives it."""
 LIMIT = 100 << 20
 """Largest body that reaches a mounted application, in bytes, unless the mount says more."""
+
+OURS = frozenset({"app", "app_root_path", "endpoint", "path_params", "route", "router"})
+"""What Starlette's routing notes in a scope: of our routes, not of the application's, which
+would look for its own in them."""
 
 
 class Mount:
     """`application` answers everything below `path`, and sees it as its root."""
 
-    def __init__(self, path: str, application: ASGIApp, *, body_limit: int = LIMIT) -> None:
+    def __init__(self, path: str, application: Foreign, *, body_limit: int = LIMIT) -> None:
         if not path.startswith("/") or path.endswith("/") or "{" in path:
             raise ConfigError(f"mount path {path!r}: expected as '/legacy', without parameters")
         if body_limit < 0:
@@ -26,7 +35,8 @@ class Mount:
         self._state: dict[str, object] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._bounded({**scope, "state": dict(self._state)}, receive, send)
+        seen = {key: value for key, value in scope.items() if key not in OURS}
+        await self._bounded({**seen, "state": dict(self._state)}, receive, send)
 
     def lifespan(self) -> Lifespan:
         """Return what starts and stops the application."""

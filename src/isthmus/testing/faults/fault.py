@@ -19,7 +19,7 @@ class Limits(TypedDict, total=False):
     after: int
     """Byte of that way from which it holds. 0 up; default 0."""
     connections: int | None
-    """How many it befalls: those that are open, then the next. Default None: all."""
+    """How many it befalls: the next that are made. Default None: all, those that are open, too."""
     share: float
     """Of the connections, by the proxy's seed: above 0 to 1; default 1."""
 

@@ -102,7 +102,7 @@ class FaultProxy:
         return list(self._faults)
 
     def add(self, *faults: NetworkFault) -> None:
-        """Put them in force, for connections that are open, too.
+        """Put them in force, for connections that are open, too, unless their number is given.
 
         Raises:
             ConfigError: One is in force already.
@@ -113,7 +113,7 @@ class FaultProxy:
             self._added += 1
             self._faults[fault] = share = _Share(fault, f"{self._seed}/{self._added}")
             for connection, number in self._connections.items():
-                if share.takes(number):
+                if fault.connections is None and share.takes(number):
                     connection.suffer(fault)
         self._settle()
 
