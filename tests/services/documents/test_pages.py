@@ -119,7 +119,8 @@ async def test_documents_are_read_only(serve: Any, declared: Declarations, path:
     async with serve(declared) as s:
         assert (await s.client.head(path)).status == 200
         refused = await s.client.post(path)
-        assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
+        assert refused.status == 405
+        assert refused.headers["Allow"].startswith("GET, HEAD")
 
 
 async def test_routes_of_the_app_come_first(serve: Any, declared: Declarations) -> None:
@@ -205,10 +206,11 @@ async def status_of(application: Any, path: str) -> int:
 def scope_of(path: str) -> Scope:
     return {
         "type": "http",
+        "http_version": "1.1",
         "method": "GET",
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [],
+        "headers": [(b"host", b"shop")],
     }

@@ -38,8 +38,9 @@ def served(folder: Path, app: str) -> Iterator[str]:
                 if "listening on" in line:
                     break
             assert process.poll() is None, "".join(told)
+            address = told[-1].split()[-1]
             Thread(target=told.extend, args=(process.stderr,)).start()  # it must not block on us
-            yield told[-1].split()[-1]
+            yield address
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
@@ -51,7 +52,7 @@ def schemathesis(address: str, folder: Path, *more: str) -> subprocess.Completed
         *("--checks", "all", "--seed", "1", "--generation-deterministic"),
         *("--request-timeout", "20", *more),
     ]
-    environment = {**os.environ, "COLUMNS": "100"}
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(HERE / "schemathesis_hooks.py")}
     return subprocess.run(
         argv, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
     )
