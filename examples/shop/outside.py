@@ -54,14 +54,11 @@ class Outside:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.answers: dict[str, Answer] = {}
+        self.effects: list[tuple[str, int]] = []
+        """What was done, in order: each order, and its cents."""
         self.moods: Counter[str] = Counter()
         self._mood, self._at = "well", 0
         self._since: float | None = None
-
-    @property
-    def effects(self) -> list[tuple[str, int]]:
-        """What was done, in order: each order, and its cents."""
-        return [answer.effect for answer in self.answers.values() if answer.effect]
 
     def routes(self) -> Sequence[Route]:
         """What all of them answer."""
@@ -73,7 +70,8 @@ class Outside:
             return None
         self.calls[key] += 1
         if key not in self.answers:
-            self.answers[key] = answer()
+            self.answers[key] = made = answer()
+            self.effects += [made.effect] if made.effect else []
         await self.stall(mood)
         return self.answers[key]
 

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 DECLINED = "tok_chargeDeclined"
-MOST = 100
+MOST = 10
 """Charges on a page."""
 
 

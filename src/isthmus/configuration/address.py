@@ -37,18 +37,17 @@ class Url(str):
     def _fault(cls, text: str) -> str:
         if _BLANK.search(text):
             return "it has blanks in it"
-        scheme, colon, rest = text.partition("://")
+        scheme, colon, _ = text.partition("://")
         if not colon or not scheme:
             return "it has no scheme, as in https://"
         if cls.schemes and scheme.lower() not in cls.schemes:
             return f"expected {' or '.join(f'{known}://' for known in sorted(cls.schemes))}"
-        if cls.schemes and not rest.strip("/"):
-            return "it names no host"
         try:
-            _ = urlsplit(text).port
+            parts = urlsplit(text)
+            _ = parts.port
         except ValueError as error:
             return str(error).lower()
-        return ""
+        return "it names no host" if cls.schemes and not parts.hostname else ""
 
 
 class HttpUrl(Url):

@@ -65,7 +65,8 @@ class Configured(Section):
         return Reading((), self.names(), value=self._stand_in)
 
     def keep(self, value: Any) -> None:
-        self._kept = value
+        if self._stand_in is None:
+            self._kept = value
 
     @contextmanager
     def standing_in(self, value: object) -> Generator[None]:
