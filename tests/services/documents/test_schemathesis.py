@@ -60,13 +60,11 @@ def schemathesis(address: str, folder: Path, *more: str) -> subprocess.Completed
 
 @pytest.mark.timeout(300)
 def test_nothing_is_found_in_the_shop(tmp_path: Path) -> None:
-    shutil.copy(SHOP / "shop.py", tmp_path)
-    shutil.copytree(SHOP / "migrations", tmp_path / "migrations")
+    shutil.copytree(SHOP, tmp_path, dirs_exist_ok=True)
     with served(tmp_path, "shop:app") as address:
         done = schemathesis(address, tmp_path, "--max-examples", "40")
     assert done.returncode == 0, done.stdout[-6000:]
     assert "No issues found" in done.stdout
-    assert "Tested: 2" in done.stdout
 
 
 @pytest.mark.timeout(300)
