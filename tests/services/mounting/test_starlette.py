@@ -89,7 +89,7 @@ async def test_a_websocket_is_served(
                 await line.send_str(f"{number}")
                 assert await line.receive_str() == f"{number} from /legacy/echo"
         for path in ("/nothing-is-here", f"/legacy/echo?{'q' * 20_000}"):
-            with pytest.raises(aiohttp.WSServerHandshakeError, match="403|431"):
+            with pytest.raises(aiohttp.WSServerHandshakeError, match=r"403|431"):
                 await client.ws_connect(path)
     assert "ERROR" not in {record.levelname for record in caplog.records}
 
