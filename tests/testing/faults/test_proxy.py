@@ -225,6 +225,7 @@ async def test_a_black_hole_takes_all_and_answers_nothing() -> None:
         reader, writer = await connect(proxy)
         writer.write(b"lost")
         await until_read(proxy, 4)
+        await ManualClock().settle()
         assert proxy.bytes == {"up": 0, "down": 0}
         proxy.remove(hole)
         writer.write(b"kept")

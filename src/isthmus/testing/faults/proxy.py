@@ -49,7 +49,8 @@ class FaultProxy:
         self._added = 0
         self._connections: dict[Connection, int] = {}
         self._tasks = set[asyncio.Task[None]]()
-        self._accepting: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
+        self._listening = False
         self._stirred = asyncio.Event()
         self.connections = 0
         """How many were made, ever."""
@@ -70,18 +71,23 @@ class FaultProxy:
         trace: TracebackType | None,
     ) -> None:
         """End every connection, by an RST."""
-        await self._stop()
+        assert self._listener is not None
+        self._stop_listening(self._listener)
         for connection in self._connections:
             connection.reset()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._listener.close()
+        self._listener = None
 
     # -- where it stands ----------------------------------------------------------------------
 
     @property
     def port(self) -> int:
+        """Raises ConfigError before it was entered."""
+        if self._listener is None:
+            raise ConfigError("a FaultProxy has its port inside of `async with proxy:`")
         return self._listener.getsockname()[1]
 
     @property
@@ -164,33 +170,29 @@ class FaultProxy:
         """Listen, or do not: a socket that is bound and does not listen keeps its port, and
         refuses whoever knocks."""
         refuses = any(fault.refuses for fault in self._faults)
-        if not hasattr(self, "_listener") or refuses == (self._accepting is None):
+        if self._listener is None or refuses != self._listening:
             return
         if refuses:
-            self._stop_accepting()
+            self._stop_listening(self._listener)
         else:
             self._listener.listen(BACKLOG)
-            self._accepting = asyncio.create_task(self._accept())
+            asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+            self._listening = True
 
-    def _stop_accepting(self) -> "asyncio.Task[None] | None":
-        accepting, self._accepting = self._accepting, None
-        if accepting is not None:
-            accepting.cancel()
-            self._listener.shutdown(socket.SHUT_RD)
-        return accepting
+    def _stop_listening(self, listener: socket.socket) -> None:
+        if self._listening:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.shutdown(socket.SHUT_RD)
+            self._listening = False
 
-    async def _stop(self) -> None:
-        if (accepting := self._stop_accepting()) is not None:
-            await asyncio.wait([accepting])
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            client, _ = await loop.sock_accept(self._listener)
-            self.connections += 1
-            task = asyncio.create_task(self._serve(client, self.connections))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            while True:
+                client, _ = listener.accept()
+                self.connections += 1
+                task = asyncio.create_task(self._serve(client, self.connections))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, client: socket.socket, number: int) -> None:
         """Carry one connection; reset it if the server is not there."""
