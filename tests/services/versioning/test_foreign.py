@@ -136,7 +136,8 @@ async def test_django_has_them_behind_the_layer() -> None:
     from django.conf import settings
     from django.core.asgi import get_asgi_application
     from django.http import HttpRequest, JsonResponse
-    from django.urls import path
+    from django.test import override_settings
+    from django.urls import clear_url_caches, path
 
     def take(request: HttpRequest) -> JsonResponse:
         return JsonResponse(msgspec.json.decode(request.body))
@@ -145,9 +146,11 @@ async def test_django_has_them_behind_the_layer() -> None:
         settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x")
         django.setup()
     globals()["urlpatterns"] = [path("orders", take)]
-    async with alone(get_asgi_application(), Uri()) as client:
-        assert (await client.post("/v1/orders", json=OLD)).json() == OLD
-        assert (await client.post("/v2/orders", json=NEW)).json() == NEW
+    clear_url_caches()
+    with override_settings(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"]):
+        async with alone(get_asgi_application(), Uri()) as client:
+            assert (await client.post("/v1/orders", json=OLD)).json() == OLD
+            assert (await client.post("/v2/orders", json=NEW)).json() == NEW
 
 
 async def test_a_mount_that_there_is_not_is_refused(serve: Any) -> None:
