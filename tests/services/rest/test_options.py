@@ -13,9 +13,8 @@ PATTERNS = Path(__file__).parents[3] / "docs/patterns"
 
 @pytest.mark.parametrize(("page", "kind"), [("rest", RouteOptions), ("idempotency", Idempotency)])
 def test_every_option_has_a_row_on_its_page(page: str, kind: type) -> None:
-    rows = re.findall(
-        r"^\| (`\w+`(?:, `\w+`)*) \|", (PATTERNS / f"{page}.md").read_text(), re.MULTILINE
-    )
+    text = (PATTERNS / f"{page}.md").read_text()
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"\w+", row)}
     fields: tuple[str, ...] = kind.__struct_fields__  # pyright: ignore[reportAttributeAccessIssue]
     assert set(fields) - told == set()

@@ -174,13 +174,11 @@ async def test_dependencies_may_be_classes_depend_on_others_and_are_called_once(
         finally:
             told.append("closed")
 
-    Session = Annotated[str, Depends(session)]  # noqa: N806
-
     class Search:
-        def __init__(self, session: Session, words: str = "all") -> None:
+        def __init__(self, session: Annotated[str, Depends(session)], words: str = "all") -> None:
             self.told = f"{session} {words}"
 
-    def user(session: Session) -> str:
+    def user(session: Annotated[str, Depends(session)]) -> str:
         return f"user of {session}"
 
     @route(declared, "GET", "/")
