@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import fastapi
@@ -488,7 +489,7 @@ async def test_an_answer_is_kept_for_the_retention(host: Host) -> None:
         runs.append(1)
         await PlainTextResponse("done")(scope, receive, send)
 
-    layer = Idempotent(application, host=host, options=Idempotency(retention=3600))
+    layer = Idempotent(application, host=host, options=Idempotency(retention=timedelta(hours=1)))
     assert isinstance(host.clock, ManualClock)
     await ask(layer)
     await host.clock.advance(3599)
