@@ -26,6 +26,9 @@ tour: $(READY)/isthmus  ## Run the shop as demo does, and say where each pattern
 bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk
 	@$(PY) -m bench
 
+bench-services: $(READY)/isthmus $(READY)/bench  ## Measure HTTP beside peers
+	@$(PY) -m bench rest
+
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience
 
@@ -99,4 +102,4 @@ $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench bench-resilience setup test torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench bench-resilience bench-services setup test torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import fastapi
@@ -19,7 +20,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.running.opening import opened
 from isthmus.message import Message
-from isthmus.services import Problem, mount, route
+from isthmus.services import Problem, add_middleware, mount, route
 from isthmus.services.layers.idempotency import Idempotency, Idempotent
 from isthmus.services.layers.idempotency.idempotent import TRANSACTION
 from isthmus.services.layers.idempotency.key import key_in
@@ -348,6 +349,23 @@ async def test_a_mounted_fastapi_application_gets_it_too(
         assert (await s.client.get("/legacy/docs")).status == 200
 
 
+async def test_it_may_be_around_everything(declared: Declarations, serve: Serve) -> None:
+    runs: list[int] = []
+
+    @route(declared, "POST", "/charges", status=201)
+    async def charge(tx: Transaction, host: Host) -> int:
+        runs.append(1)
+        await host.store.put("charges", [Put("c", b"")], tx=tx)
+        return len(runs)
+
+    add_middleware(declared, Idempotent, options=Idempotency(required=False))
+    async with serve(declared) as s:
+        for _ in range(2):
+            answer = await s.client.post("/charges", headers=keyed())
+            assert (answer.status, answer.json()) == (201, 1)
+        assert (await s.client.post("/charges")).json() == 2
+
+
 # --- stalls and crashes, in virtual time ------------------------------------------------------
 
 
@@ -471,7 +489,7 @@ async def test_an_answer_is_kept_for_the_retention(host: Host) -> None:
         runs.append(1)
         await PlainTextResponse("done")(scope, receive, send)
 
-    layer = Idempotent(application, host=host, options=Idempotency(retention=3600))
+    layer = Idempotent(application, host=host, options=Idempotency(retention=timedelta(hours=1)))
     assert isinstance(host.clock, ManualClock)
     await ask(layer)
     await host.clock.advance(3599)

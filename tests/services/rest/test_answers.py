@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from multidict import CIMultiDict
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from isthmus.errors import ConfigError
@@ -217,6 +218,16 @@ async def test_an_answer_is_of_the_media_type_that_is_accepted_most(
             assert (answer.status, answer.kind) == (200, kind)
             read = msgspec.json.decode if kind.endswith("json") else msgspec.msgpack.decode
             assert read(answer.body) == {"id": "a", "total": 1}
+
+
+async def test_what_is_accepted_may_be_said_in_several_headers(
+    declared: Declarations, serve: Serve
+) -> None:
+    order_at(declared)
+    headers = CIMultiDict([("Accept", "text/html"), ("Accept", "application/vnd.msgpack")])
+    async with serve(declared) as s:
+        answer = await s.client.get("/orders", headers=headers)
+        assert answer.kind == "application/vnd.msgpack"
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*;q=1, text/*"])

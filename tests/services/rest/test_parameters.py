@@ -1,6 +1,6 @@
 """Which part of a request each parameter is."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, TypedDict
 
@@ -154,6 +154,50 @@ def test_a_union_whose_members_look_alike_is_refused(declared: Declarations) -> 
 
     with pytest.raises(ConfigError, match="cannot be a payload"):
         post(declared)(pay)
+
+
+# --- dependencies ---------------------------------------------------------------------------------
+
+
+async def test_dependencies_may_be_classes_depend_on_others_and_are_called_once(
+    declared: Declarations, serve: Serve
+) -> None:
+    told: list[str] = []
+
+    async def session() -> AsyncIterator[str]:
+        told.append("open")
+        try:
+            yield "session"
+        except ValueError:
+            told.append("failed")
+            raise
+        finally:
+            told.append("closed")
+
+    class Search:
+        def __init__(self, session: Annotated[str, Depends(session)], words: str = "all") -> None:
+            self.told = f"{session} {words}"
+
+    def user(session: Annotated[str, Depends(session)]) -> str:
+        return f"user of {session}"
+
+    @route(declared, "GET", "/")
+    async def show(
+        search: Annotated[Search, Depends(Search)],
+        user: Annotated[str, Depends(user)],
+        fail: bool = False,
+    ) -> list[str]:
+        if fail:
+            raise ValueError
+        return [search.told, user]
+
+    async with serve(declared) as s:
+        answer = await s.client.get("/?words=red")
+        assert answer.json() == ["session red", "user of session"]
+        assert told == ["open", "closed"]
+        told.clear()
+        assert (await s.client.get("/?fail=true")).status == 500
+        assert told == ["open", "failed", "closed"]
 
 
 # --- forms ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ class Whole:
         """`raw_headers` has to tell the length of `body`, unless the status allows none."""
         self.status_code, self.raw_headers, self.body = status_code, raw_headers, body
 
-    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -24,4 +24,5 @@ class Whole:
                 "headers": self.raw_headers,
             }
         )
-        await send({"type": "http.response.body", "body": self.body})
+        body = b"" if scope["method"] == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body})

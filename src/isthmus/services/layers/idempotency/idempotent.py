@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from isthmus.clock import seconds
 from isthmus.contracts import Transaction
 from isthmus.errors import ConflictError
 from isthmus.handling.host import Host
@@ -52,7 +53,10 @@ class Idempotent:
         self._app, self._host = app, host
         self._options = options = options or Idempotency()
         self._claims = Claims(
-            host.store, host.clock, lease=options.lease, retention=options.retention
+            host.store,
+            host.clock,
+            lease=seconds(options.lease),
+            retention=seconds(options.retention),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

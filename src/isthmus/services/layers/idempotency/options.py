@@ -6,6 +6,7 @@ from hashlib import blake2b
 import msgspec
 from starlette.requests import HTTPConnection
 
+from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
 
 __all__ = ["Idempotency", "caller"]
@@ -23,9 +24,9 @@ class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
 
     required: bool = True
     """Whether a request without a key is a 400; else it is served as any other."""
-    retention: float = 86_400.0
+    retention: Span = 86_400.0
     """Seconds that an answer is kept, and a key means the same request. Above `lease`; a day."""
-    lease: float = 30.0
+    lease: Span = 30.0
     """Seconds after which the key of a process that died is free again, 1 or more; extended
     while the request runs. 30."""
     identity: Callable[[HTTPConnection], str] = caller
@@ -40,7 +41,7 @@ class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of an answer that can be kept; a larger one is undone and a 500. Above 0; 256 KiB."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.lease < self.retention < float("inf"):
+        if not 1 <= seconds(self.lease) < seconds(self.retention) < float("inf"):
             raise ConfigError(
                 f"lease={self.lease!r}, retention={self.retention!r}: expected "
                 "1 <= lease < retention, in seconds"
