@@ -70,8 +70,7 @@ class Interface:
         """Whether it is only inherited from the interface, which does nothing there."""
         if given is not asked:
             return False
-        code = asked.__code__.co_code if isinstance(asked, FunctionType) else b""
-        return getattr(asked, "__isabstractmethod__", False) or code in EMPTY
+        return getattr(asked, "__isabstractmethod__", False) or _does_nothing(asked)
 
     def _mistyped(self, implementation: type) -> Iterator[str]:
         """Yield public methods that the interface has not, but almost."""
@@ -82,6 +81,11 @@ class Interface:
             if name not in self.methods:
                 for meant in get_close_matches(name, absent, n=1, cutoff=ALMOST):
                     yield f"{name}: no method of {self.name}; {meant} was meant?"
+
+
+def _does_nothing(method: Any) -> bool:
+    code = method.__code__
+    return code.co_code in EMPTY and set(code.co_consts) <= {None, method.__doc__}
 
 
 def _methods(kind: type) -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -209,11 +209,12 @@ class _Arriving:
     async def read(self, limit: int) -> bytes:
         content = self._content
         try:
-            if not content.is_eof():
-                return await self._awaited(limit)
-            body = content.read_nowait()  # all of it came with the headers
-            if len(body) > limit:
-                raise AnswerTooLargeError(limit)
+            if content.is_eof():
+                body: bytes = content.read_nowait()  # all of it came with the headers
+                if len(body) > limit:
+                    raise AnswerTooLargeError(limit)
+            else:
+                body = await self._awaited(limit)
         except (aiohttp.ClientError, OSError) as error:
             self._connection.close()
             raise cut_short(self._request, self._message.code, error) from error

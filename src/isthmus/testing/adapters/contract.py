@@ -17,7 +17,6 @@ from isthmus.testing.adapters.recorded import Recorded
 __all__ = ["AdapterContract"]
 
 
-@pytest.mark.asyncio
 class AdapterContract:
     """Subclass it, and write what the application relies on as tests: each is run with each
     implementation, so that the fake can't promise what the real ones don't keep.
@@ -42,6 +41,13 @@ class AdapterContract:
     `translates` names."""
     cassettes: ClassVar[str] = "cassettes"
     """The folder of what is recorded, beside the test's file."""
+
+    def __init_subclass__(cls, **words: Any) -> None:
+        """Have async tests run, in every mode of pytest-asyncio."""
+        super().__init_subclass__(**words)
+        for name, value in list(vars(cls).items()):
+            if name.startswith("test") and inspect.iscoroutinefunction(value):
+                setattr(cls, name, pytest.mark.asyncio(value))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test with each implementation."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,10 @@ class Recorded(msgspec.Struct, frozen=True):
                     f"{type(made).__name__} keeps no isthmus Client, so that there is nothing to "
                     "record: give what makes it in place of Recorded(...)"
                 )
-            with ExitStack() as stack:
+            async with AsyncExitStack() as stack:
                 for client in clients:
                     own = name if len(clients) == 1 else f"{name}.{client.name}"
-                    path = folder / f"{own}.json"
-                    stack.enter_context(client.using(Recorder(path, mode=mode, scrub=self.scrub)))
+                    recorder = Recorder(folder / f"{own}.json", mode=mode, scrub=self.scrub)
+                    stack.push_async_callback(recorder.aclose)
+                    stack.enter_context(client.using(recorder))
                 yield made
