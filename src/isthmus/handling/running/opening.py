@@ -54,6 +54,7 @@ async def opened(
             signals=signals,
             draw=draw,
         )
+        stack.push_async_callback(host.closing.aclose)
         await declare_outbox(host)
         host.resources = resources = Resources(declared.resources)
         stack.push_async_callback(resources.aclose)
