@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from isthmus.handling.calling.middleware import Incoming, Proceed
     from isthmus.handling.calling.sync_transaction import SyncTransaction
     from isthmus.handling.consuming.verdicts import Postpone, Reject
+    from isthmus.handling.remote import Refusal, RemoteError
     from isthmus.handling.schedules import Tick
     from isthmus.handling.threads import wait
 
@@ -19,7 +20,9 @@ _HOME = {
     "Incoming": "calling.middleware",
     "Postpone": "consuming.verdicts",
     "Proceed": "calling.middleware",
+    "Refusal": "remote",
     "Reject": "consuming.verdicts",
+    "RemoteError": "remote",
     "SyncTransaction": "calling.sync_transaction",
     "Tick": "schedules",
     "wait": "threads",
@@ -32,7 +35,9 @@ __all__ = [
     "Incoming",
     "Postpone",
     "Proceed",
+    "Refusal",
     "Reject",
+    "RemoteError",
     "SyncTransaction",
     "Tick",
     "wait",

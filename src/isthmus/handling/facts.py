@@ -13,6 +13,7 @@ __all__ = [
     "LeaseLost",
     "MessageBuried",
     "MessageRetried",
+    "RequestRefused",
     "ScheduleDue",
     "WorkerCut",
     "WorkerFailed",
@@ -52,6 +53,12 @@ class HandlerTimedOut(_Of, frozen=True, kw_only=True):
     """A handler did not return in its time, and was cancelled."""
 
     timeout: float
+
+
+class RequestRefused(_Of, frozen=True, kw_only=True):
+    """A handler's answer to a request was a Refusal: what it wrote is undone."""
+
+    code: str
 
 
 class MessageBuried(_Of, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ scopes differ, the portable layer goes through the outbox and the inbox.
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar, cast
 
 from isthmus.clock import Clock
 from isthmus.contracts import Engine, LogEngine, QueueEngine, StoreEngine
@@ -18,6 +19,8 @@ from isthmus.settings import Settings
 from isthmus.signals import Signals
 
 __all__ = ["Host"]
+
+T = TypeVar("T")
 
 
 class Host:
@@ -46,6 +49,16 @@ class Host:
         """What is given to handlers, by its type; opened with the Host."""
         self.overrides: Mapping[Callable[..., Any], Callable[..., Any]] = {}
         """Functions that are called instead of others that handlers depend on."""
+        self.closing = AsyncExitStack()
+        """What is to be closed before the engines are, the newest first: rooms add to it."""
+        self._kept: dict[Callable[[Host], Any], Any] = {}
+
+    def kept(self, make: "Callable[[Host], T]") -> T:
+        """Return this Host's one `make(host)`, made when first asked for: what a room keeps of
+        its own for as long as the Host is open."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        return cast("T", self._kept[make])
 
     @property
     def source(self) -> str:

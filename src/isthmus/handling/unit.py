@@ -7,15 +7,17 @@ the handler's transaction without being told.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
 from isthmus.errors import ConfigError, ConflictError, IsthmusError
+from isthmus.schema import Schema
 
 __all__ = [
     "PATIENCE",
+    "Answer",
     "Seal",
     "Unit",
     "current",
@@ -29,6 +31,13 @@ T = TypeVar("T")
 
 PATIENCE = 50
 """How often work is run again after ConflictError before it counts as failed."""
+
+
+class Answer(NamedTuple):
+    """What a handler returned, and what it says that it returns; None if it does not say."""
+
+    value: Any = None
+    schema: Schema[Any] | None = None
 
 
 Seal = Callable[["Unit", Transaction], Awaitable[None]]
@@ -47,6 +56,10 @@ class Unit(msgspec.Struct, eq=False):
     handled; None outside handlers."""
     sealed: bool = False
     """Whether that was written."""
+    answer: Answer = Answer()
+    """What the handler returned, for who asked."""
+    kept: bytes = b""
+    """What is kept with the id of what is handled; of a request, its answer."""
 
     def begin(self) -> Transaction:
         """Return the transaction, beginning it if nobody has."""

@@ -34,4 +34,6 @@ class DeclaredHandler(Declared, frozen=True, kw_only=True):
     topic: str
     function: str
     """Where it is written: "shop.orders:accept"."""
+    reply: Schema[Any] | None = None
+    """What it answers a request with; None if that is nothing, or it does not say."""
     options: HandlerOptions

@@ -48,6 +48,7 @@ def attach(
             name=of.address,
             topic=of.topic,
             function=f"{function.__module__}:{function.__qualname__}",
+            reply=handler.returned and handler.returned.schema,
             options=chosen,
         )
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Generic, Protocol, TypeVar
 
 from isthmus.clock import Span, seconds
@@ -16,6 +16,7 @@ from isthmus.handling.outbox import Sender
 from isthmus.message import Message
 from isthmus.messaging.debounce import Debounce
 from isthmus.messaging.keeping import Keeping
+from isthmus.messaging.requesting import Requests
 from isthmus.schema import Schema
 
 __all__ = ["Opened", "open_subscription"]
@@ -55,14 +56,24 @@ class Opened(Generic[T]):
         self._sender = Sender(host, of.topic)
         self.send: Send = self._sender.send
         """Raises FullError if there is no room for the messages; none was sent."""
-        if keeping.max_length is not None:
-            self.send = partial(self._send_into, _Room(self, keeping.max_length))
+        self._room = None if keeping.max_length is None else _Room(self, keeping.max_length)
+        if self._room is not None:
+            self.send = partial(self._send_into, self._room)
+
+    @cached_property
+    def requests(self) -> Requests:
+        return Requests(self.host, self._of.topic, self._send_now)
 
     async def _send_into(
         self, room: "_Room", messages: Sequence[Message], *, delay: float = 0.0
     ) -> None:
         await room.take(len(messages))
         await self._sender.send(messages, delay=delay)
+
+    async def _send_now(self, messages: Sequence[Message]) -> None:
+        if self._room is not None:
+            await self._room.take(len(messages))
+        await self.host.queue.send(self._of.topic, messages)
 
     async def remove(self, ids: Sequence[str]) -> int:
         return await self._sender.remove(ids)

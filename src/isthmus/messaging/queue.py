@@ -25,6 +25,7 @@ from isthmus.schema import Schema, schema_of
 __all__ = ["Queue"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Queue(Generic[T]):
@@ -116,6 +117,51 @@ class Queue(Generic[T]):
         message = opened.envelope.message(value, key=key)
         await opened.debounce(message, delay=seconds(delay))
         return message.id
+
+    async def request(
+        self,
+        value: T,
+        *,
+        result: type[R],
+        timeout: Span = 5.0,  # noqa: ASYNC109 - it travels with the request
+        id: str | None = None,
+        key: str = "",
+        priority: int = 0,
+        subject: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> R:
+        """Send a message, and return what its handler returns, as a `result`.
+
+        The answer leaves with the handler's transaction: who has it knows that all of it is
+        committed. `result=type(None)` waits for a handler that returns nothing.
+
+        It is sent at once, inside a transaction too, for nobody could answer what leaves with
+        the commit; a handler that is run again after a conflict asks again. With an `id`, it
+        has its effect once however often it is asked, and gets the same answer, for as long as
+        the handler's inbox keeps the id.
+
+        `timeout` seconds from now (or the deadline in force, if that is nearer) nobody waits any
+        more: what is taken later is not handled, and failures are not retried beyond it.
+
+        Raises:
+            TimedOutError: No answer came; it ran, perhaps.
+            Refusal: The handler refused it, by this error; what it wrote is undone.
+            RemoteError: It failed for the last time, and is a dead letter there.
+            DeadlinePassedError, FullError, SchemaError: It was not sent.
+            UnavailableError: It may have been sent.
+        """
+        opened = self._opened or self._closed()
+        if self._consumer is not None and self._consumer.batched:
+            raise ConfigError(
+                f"queue {self.name!r} is handled in batches, which answer nobody; "
+                "ask a queue whose handler takes one message"
+            )
+        message = opened.envelope.message(
+            value, id=id, key=key, subject=subject, priority=priority, headers=headers
+        )
+        return await opened.requests.ask(
+            message, result=schema_of(result), timeout=timeout, keep=id is not None
+        )
 
     async def cancel(self, id: str) -> bool:
         """Take back a message that was not handed out yet; return whether it was there.

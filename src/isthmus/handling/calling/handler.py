@@ -15,6 +15,7 @@ from isthmus.handling.calling.dependencies import depends, header
 from isthmus.handling.calling.inject import Call, Plan
 from isthmus.handling.calling.middleware import wrapped
 from isthmus.handling.calling.payload import MessageCall, Payload
+from isthmus.handling.calling.returned import noting, returned
 from isthmus.handling.calling.signature import Signature
 from isthmus.handling.calling.translations import Translate, Translations
 from isthmus.handling.declarations import Declarations
@@ -58,6 +59,7 @@ class Handler:
         self.function, self.schema, self.batch = function, schema, batch
         self.signature = Signature(function)
         self._declared, self._guard = declared, guard
+        self.returned = returned(self.signature, batch=batch)
         self._payload = Payload(self.signature, schema, batch=batch)
         self._plan = self._planned()
 
@@ -89,6 +91,8 @@ class Handler:
         function: Function = self.function
         if not self.signature.is_async:
             function = partial(host.threads.run, self.function)
+        if self.returned is not None:
+            function = noting(function, self.returned)
         return function if self._guard is None else self._guard(function, self.signature.title)
 
     @property

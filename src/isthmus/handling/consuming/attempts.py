@@ -6,15 +6,17 @@ from contextlib import suppress
 from isthmus.contracts import Ack, Delivery, Nack, Receiver, Transaction
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import deadline, deadline_in
-from isthmus.errors import ConflictError, IsthmusError, LeaseLostError
+from isthmus.errors import ConflictError, IsthmusError, LeaseLostError, SchemaError
 from isthmus.handling.calling.handler import Failed, Invoke
 from isthmus.handling.consuming.failing import Failing
 from isthmus.handling.consuming.finishing import Finishing
 from isthmus.handling.consuming.inbox import Inbox
 from isthmus.handling.consuming.intermission import REST, Intermission
 from isthmus.handling.consuming.subscription import Subscription
+from isthmus.handling.consuming.verdicts import Reject
 from isthmus.handling.facts import ConsumerStalled, HandlerConflicted, HandlerSucceeded
 from isthmus.handling.host import Host
+from isthmus.handling.requests import REPLY_TO, Answers
 from isthmus.handling.unit import PATIENCE, Unit, current, uncommitted
 from isthmus.message import Message
 
@@ -41,7 +43,7 @@ class Attempts:
         self._inbox, self._receiver = inbox, receiver
         self._finishing, self._failing = finishing, failing
         self._intermission = intermission
-        self._one = host.one_scope
+        self._one, self._answers = host.one_scope, host.kept(Answers)
 
     async def attempt(self, batch: Sequence[Delivery]) -> None:
         """Handle `batch`; whatever comes of it, it is settled or left to its lease."""
@@ -75,10 +77,20 @@ class Attempts:
                 raise
 
     async def _in_time(self, messages: Sequence[Message]) -> Failed | None:
-        """Invoke the handler with the deadline in force; of a batch, the last one."""
+        """Invoke the handler with the deadline in force; of a batch, the last one. A request,
+        which always has one, is answered."""
         at = max(deadline_in(message.headers) for message in messages)
         with deadline(at=at, clock=self._host.clock):
-            return await self._invoke(messages)
+            failed = await self._invoke(messages)
+        if REPLY_TO in messages[0].headers and (unit := current.get()) is not None:
+            await self._answer(unit)
+        return failed
+
+    async def _answer(self, unit: Unit) -> None:
+        try:
+            await self._answers.give(unit)
+        except SchemaError as error:
+            raise Reject(str(error)) from error
 
     async def fail(self, batch: Sequence[Delivery], error: Exception) -> None:
         """Send a failed delivery down its ladder; take a failed batch apart first. What a
@@ -109,7 +121,8 @@ class Attempts:
 
     async def _commit(self, done: Sequence[Delivery], unit: Unit) -> None:
         tx = unit.begin()
-        await self._inbox.note([delivery.message.id for delivery in done], tx=tx)
+        ids = [delivery.message.id for delivery in done]
+        await self._inbox.note(ids, tx=tx, kept=unit.kept)
         if self._one:
             await self._receiver.settle([Ack(delivery.receipt) for delivery in done], tx=tx)
         await tx.commit()

@@ -53,6 +53,11 @@ class Consumer:
         self._session: _Session | None = None
 
     @property
+    def batched(self) -> bool:
+        """Whether several messages are handled by one call."""
+        return self._options.batch > 1
+
+    @property
     def paused(self) -> bool:
         return not self._gate.is_set()
 
@@ -156,6 +161,7 @@ class _Session:
             finishing=self._finishing,
             failing=failing,
             held=self._held,
+            batched=options.batch > 1,
         )
         self._aside: list[Delivery] = []
         self._suspects = Suspects(

@@ -15,6 +15,7 @@ from isthmus.errors import NotFoundError
 from isthmus.handling.consuming.failures import MARKS, REASON, Failure, failures
 from isthmus.handling.consuming.subscription import DEAD, Subscription
 from isthmus.handling.host import Host
+from isthmus.handling.requests import MARKS as ASKED
 from isthmus.handling.unit import repeat
 from isthmus.message import Message
 
@@ -115,7 +116,8 @@ class DeadLetters:
             await self._move(again, to, None)
 
     def _freed(self, letter: Message, to: str | None) -> Message:
-        message = letter.without_headers((*MARKS, DEADLINE))  # it is worth something yet
+        # it is worth something yet, though nobody waits for its answer any more
+        message = letter.without_headers((*MARKS, *ASKED, DEADLINE))
         shared = to is None and self._of.topic != self._of.name
         return message.with_headers({ONLY: self._of.name}) if shared else message
 

@@ -19,6 +19,7 @@ from isthmus.handling.consuming.inbox import Inbox
 from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.consuming.suspects import LAPSES
 from isthmus.handling.host import Host
+from isthmus.handling.requests import REPLY_TO, Answers
 from isthmus.message import Message
 
 __all__ = ["Sift", "is_wanted"]
@@ -43,8 +44,11 @@ class Sift:
         finishing: Finishing,
         failing: Failing,
         held: Callable[[], Iterable[Delivery]],
+        batched: bool = False,
     ) -> None:
+        """`batched`: whether several are handled by one call, which answers nobody."""
         self._clock, self._name, self._where = host.clock, of.name, where
+        self._answers, self._batched = host.kept(Answers), batched
         self._picky = bool(where) or of.topic != of.name
         self._inbox, self._attempts = inbox, attempts
         self._finishing, self._failing = finishing, failing
@@ -66,13 +70,15 @@ class Sift:
         for delivery in batch:
             message = delivery.message
             if message.id in seen:
-                self._finishing.duplicate(delivery)
+                await self._pass_over(delivery, seen[message.id].value)
             elif self._picky and not self._is_for_us(message):
                 self._finishing.noted([delivery])
             elif message.expires_at and message.expires_at <= now:
                 await self._expire(delivery, now - message.expires_at)
             elif DEADLINE in message.headers and deadline_in(message.headers) <= now:
                 await self._expire(delivery, now - deadline_in(message.headers))
+            elif self._batched and REPLY_TO in message.headers:
+                await self._bury(delivery, "asked for an answer, and a batch gives none")
             elif message.id in in_hand:
                 await self._attempts.give_back([delivery], delay=SOON)
             else:
@@ -86,9 +92,18 @@ class Sift:
             return False
         return is_wanted(message, self._where)
 
+    async def _pass_over(self, delivery: Delivery, kept: bytes) -> None:
+        """Let one go that was handled before; a request that was asked again is answered again."""
+        if kept and REPLY_TO in delivery.message.headers:
+            await self._answers.again(delivery.message, kept)
+        self._finishing.duplicate(delivery)
+
     async def _expire(self, delivery: Delivery, late: float) -> None:
+        await self._bury(delivery, f"expired {late:.1f} s before it was taken")
+
+    async def _bury(self, delivery: Delivery, reason: str) -> None:
         with suppress(IsthmusError):  # else it comes back by its lease
-            await self._failing.bury(delivery, f"expired {late:.1f} s before it was taken")
+            await self._failing.bury(delivery, reason)
 
 
 def is_wanted(message: Message, where: Where) -> bool:

@@ -56,6 +56,7 @@ async def opened(
             signals=signals,
             draw=draw,
         )
+        stack.push_async_callback(host.closing.aclose)
         await declare_outbox(host)
         host.overrides = overrides = dict(declared.overrides)
         given = {
