@@ -15,6 +15,7 @@ from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import LIMIT as MOUNT_LIMIT
 from isthmus.services.serving.mount import Foreign, Mount
+from isthmus.services.serving.served import served
 from isthmus.services.serving.server import HttpServer
 from isthmus.services.serving.site import Site
 
@@ -84,4 +85,4 @@ def add_middleware(declared: Declarations, kind: Callable[..., ASGIApp], **optio
 def application(declared: Declarations) -> AbstractAsyncContextManager[ASGIApp]:
     """Return what gives all that the open App serves as one ASGI application."""
     host = declared.host
-    return declared.root.shared(Site).started(host, Health(host))
+    return served(declared, host, Health(host))

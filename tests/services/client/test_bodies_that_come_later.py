@@ -7,7 +7,7 @@ from isthmus.services.client import Client
 from .conftest import Asked, Upstream, Wire  # noqa: TID252
 
 
-async def in_pieces(wire: Wire, _: Asked) -> None:
+async def in_pieces(wire: Wire, asked: Asked) -> None:
     await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12")
     for _ in range(5):  # turns of the loop, in which the client reads what there is
         await asyncio.to_thread(int)

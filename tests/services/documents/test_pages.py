@@ -16,8 +16,7 @@ from isthmus.services.documents import about
 from isthmus.services.documents.pages import Documents, Pages
 from isthmus.services.documents.viewer import ASSETS, RELEASE, asset, page, policy
 from isthmus.services.serving.health import Health
-from isthmus.services.serving.server import HttpServer
-from isthmus.services.serving.site import Site
+from isthmus.services.serving.served import served
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
@@ -136,12 +135,12 @@ async def test_routes_of_the_app_come_first(serve: Any, declared: Declarations) 
 async def test_documents_can_be_switched_off(declared: Declarations) -> None:
     declare(declared)
     settings = Settings(engine="memory://", docs=False)
-    server = HttpServer(declared)
-    async with opened("shop", declared, settings, SystemClock(), Signals()) as host:
-        assert list(server._pages(host)) == []
-        async with declared.shared(Site).started(host, Health(host), ()) as application:
-            for path in ("/docs", "/openapi.json", f"/docs/{RELEASE}/page.js"):
-                assert await status_of(application, path) == 404
+    async with (
+        opened("shop", declared, settings, SystemClock(), Signals()) as host,
+        served(declared, host, Health(host)) as application,
+    ):
+        for path in ("/docs", "/openapi.json", f"/docs/{RELEASE}/page.js"):
+            assert await status_of(application, path) == 404
 
 
 async def test_behind_a_prefix_the_document_says_so(declared: Declarations) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -12,7 +11,7 @@ from isthmus.errors import SchemaError
 from isthmus.handling.calling.dependencies import Header
 from isthmus.handling.calling.inject import Source
 from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
-from isthmus.schema import Schema, schema_of
+from isthmus.schema import schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.services.problem import Fault, Problem
 from isthmus.services.rest.call import RequestCall
@@ -156,17 +155,8 @@ class Parameters:
         return first and _is_payload(parameter.annotation)
 
     def _add_body(self, parameter: Parameter) -> Source:
-        self.body = Payload(parameter.name, _schema(_constrained(parameter)), parameter.default)
+        self.body = Payload(parameter.name, schema_of(_constrained(parameter)), parameter.default)
         return Source(attrgetter("content"))
-
-
-def _schema(type_: Any) -> Schema[Any]:
-    """Return the schema of a body: a union is told apart by the tag that is in it."""
-    if len([one for one in members_of(type_) if one is not NoneType]) < 2:
-        return schema_of(type_)
-    schema = Schema[Any](type_)
-    schema.json_schema()  # refuses what cannot be told apart, where it is declared
-    return schema
 
 
 def _key(call: RequestCall, text: str, *, type_: Any, secret: bytes) -> Any:

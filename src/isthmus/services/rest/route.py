@@ -58,7 +58,7 @@ class Route:
             application = Idempotent(application, host=host, options=own)
         seconds = self.options.timeout
         if seconds is None:
-            seconds = getattr(host.settings, "http_request_timeout", 60.0)
+            seconds = host.settings.http_request_timeout
         return TimeLimit(application, seconds=seconds) if seconds else application
 
     def record(self) -> DeclaredRoute:

@@ -11,7 +11,7 @@ from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.running.runtime import Runtime
 from isthmus.services.serving.health import Health
-from isthmus.services.serving.site import Site
+from isthmus.services.serving.served import served
 
 __all__ = ["Embedded"]
 
@@ -64,7 +64,7 @@ class Embedded:
             host = self._declared.host
             health = Health(host)
             runtime = Runtime(self._declared, host, only=self._only, apart={SERVER})
-            async with self._declared.shared(Site).started(host, health) as application:
+            async with served(self._declared, host, health) as application:
                 working = asyncio.create_task(runtime.run())
                 working.add_done_callback(self._note_end)
                 self._application = application

@@ -2,19 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
 from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
-from isthmus.services.documents.pages import Documents, Pages
-from isthmus.services.rest.route import Route
 from isthmus.services.serving.facts import ServerListening
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.listener import address_of, inherited, listen
-from isthmus.services.serving.site import Site
+from isthmus.services.serving.served import served
 
 __all__ = ["HttpServer"]
 
@@ -44,8 +41,7 @@ class HttpServer:
         health = self._health = Health(host)
         listener = _listener(host)
         try:
-            pages = self._pages(host)
-            async with self._declared.shared(Site).started(host, health, pages) as application:
+            async with served(self._declared, host, health) as application:
                 engine = self._engine(application, listener, host)
                 self._tell(host, listener)
                 await engine.work()
@@ -56,13 +52,6 @@ class HttpServer:
         if self._health is not None:
             self._health.draining = True
         self._draining.set()
-
-    def _pages(self, host: Host) -> Sequence[Route]:
-        """Return where the App's documents are read, unless it is set to show none."""
-        declared = self._declared.root
-        documents = declared.shared(Documents)
-        pages = Pages(declared.name, declared.model, documents)
-        return pages.routes() if host.settings.docs else ()
 
     def _engine(self, application: ASGIApp, listener: socket.socket, host: Host) -> Engine:
         if host.settings.http_server == "granian":

@@ -18,7 +18,6 @@ from isthmus.services.rest.paths import Paths
 from isthmus.services.rest.route import Route
 from isthmus.services.serving.health import Health
 from isthmus.services.serving.mount import Mount
-from isthmus.settings import Settings
 
 __all__ = ["Layer", "Site", "Wrap"]
 
@@ -84,7 +83,10 @@ class Site:
         at = {path: Methods(host, routes.values()) for path, routes in self._routes.items()}
         for route in pages:
             at.setdefault(route.path, Methods(host, [route]))
-        application: ASGIApp = Failures(_bounded(Paths(at, self._worn), host.settings))
+        settings, mounts = host.settings, self._worn
+        if seconds := settings.http_request_timeout:
+            mounts = {path: TimeLimit(each, seconds=seconds) for path, each in mounts.items()}
+        application: ASGIApp = Failures(Heads(Paths(at, mounts), limit=settings.http_head_limit))
         for layer in self._layers.values():
             application = layer(application, self, host)
         if self._wraps:
@@ -92,13 +94,6 @@ class Site:
                 application = wrap(application)
             application = Failures(application)
         return Identified(application, host.clock)
-
-
-def _bounded(routes: ASGIApp, settings: Settings) -> ASGIApp:
-    """Return `routes` with the limits that hold for every request."""
-    if settings.http_request_timeout:
-        routes = TimeLimit(routes, seconds=settings.http_request_timeout)
-    return Heads(routes, limit=settings.http_head_limit)
 
 
 def _health(health: Health) -> Sequence[Route]:
