@@ -10,6 +10,8 @@ from isthmus.services.rest.declared import DeclaredRoute
 
 __all__ = ["content"]
 
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 
 
@@ -21,9 +23,11 @@ def content(
     if payload.type is bytes:
         missing = use.way == "in" and not route.takes_nothing
         return {OCTETS: {"schema": _BINARY | ({"minLength": 1} if missing else {})}}
-    return {kind: {"schema": schemas.of(use)} for kind in _media_types(route)}
+    return {kind: {"schema": schemas.of(use)} for kind in _media_types(route, use)}
 
 
-def _media_types(route: DeclaredRoute) -> Sequence[str]:
+def _media_types(route: DeclaredRoute, use: Use) -> Sequence[str]:
+    if route.form and use.way == "in":
+        return FORMS
     formats = getattr(route.options, "formats", ())
     return [each.media_type for each in formats] or [JSON]

@@ -103,7 +103,9 @@ class Operation:
             "description": "Done." if self.route.gives_nothing else "The answer.",
             "headers": _headers(("isthmus-degraded", *names)),
         }
-        if self.route.gives is not None:
+        if self.route.streams:
+            answer["content"] = {self.route.streams.partition(";")[0]: {}}
+        elif self.route.gives is not None:
             use = Use(self.route.gives.type, "out")
             answer["content"] = content(self.route.gives, self.route, schemas, use)
         return answer

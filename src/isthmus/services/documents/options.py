@@ -5,11 +5,12 @@ says because of it. An option without a row changes nothing that a client sees.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
 from isthmus.services.rest.declared import DeclaredRoute
+from isthmus.services.rest.pages import Page
 
 __all__ = ["OPTIONS", "Said", "said_by_options"]
 
@@ -65,7 +66,12 @@ def _idempotency(value: Any, _: DeclaredRoute) -> Said:
         return Said()
     required = value is True or getattr(value, "required", False)
     key = ("Idempotency-Key",)
-    return Said(parameters=key, required=key if required else (), problems=(400, 409, 422))
+    return Said(
+        parameters=key,
+        required=key if required else (),
+        headers=("Idempotency-Replayed",),
+        problems=(400, 409, 422),
+    )
 
 
 OPTIONS: Mapping[str, Callable[[Any, DeclaredRoute], Said]] = {
@@ -84,3 +90,13 @@ def said_by_options(route: DeclaredRoute) -> Iterator[Said]:
         value = getattr(route.options, name, None)
         if value is not None:
             yield row(value, route)
+    yield from _said_by_types(route)
+
+
+def _said_by_types(route: DeclaredRoute) -> Iterator[Said]:
+    """Yield what preconditions among the parameters say, and an answer that is a page."""
+    for each in route.parameters:
+        if (each.location, each.name.lower()) == ("header", "if-match"):
+            yield Said(problems=(412, 428))
+    if route.gives is not None and get_origin(route.gives.type) is Page:
+        yield Said(headers=("Link",))

@@ -39,10 +39,14 @@ class DeclaredRoute(Declared, frozen=True, kw_only=True):
     """The body's; None if it has none. Written, it is its name and version, or the type."""
     takes_nothing: bool = False
     """Whether the body may be left out."""
+    form: bool = False
+    """Whether the body is a form, urlencoded or multipart."""
     gives: Schema[Any] | None
     """The answer's; None if it has none, or is not said."""
     gives_nothing: bool = False
     """Whether an answer that went well has no body, for sure."""
+    streams: str = ""
+    """The media type of an answer that is made while it is sent; "" if it is no such."""
     parameters: Sequence[DeclaredParameter] = ()
     """In the order of the function's; those of its dependencies are among them."""
     transactional: bool = False

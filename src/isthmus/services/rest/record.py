@@ -8,6 +8,7 @@ from isthmus.handling.calling.signature import NOTHING
 from isthmus.schema import schema_of
 from isthmus.services.rest.declared import DeclaredParameter, DeclaredRoute
 from isthmus.services.rest.endpoint import Endpoint
+from isthmus.services.rest.forms import FormPayload
 from isthmus.services.rest.options import RouteOptions
 
 __all__ = ["record_of"]
@@ -24,8 +25,10 @@ def record_of(endpoint: Endpoint, method: str, path: str, options: RouteOptions)
         deadline=options.deadline,
         takes=None if body is None else body.schema,
         takes_nothing=body is not None and not body.required,
+        form=isinstance(body, FormPayload),
         gives=answer.schema,
         gives_nothing=answer.empty,
+        streams=answer.kind if answer.stream is not None else "",
         parameters=_parameters(endpoint),
         transactional=endpoint.works,
         reads=endpoint.asks,
