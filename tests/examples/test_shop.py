@@ -10,11 +10,15 @@ SHOP = Path(__file__).parents[2] / "examples" / "shop"
 
 
 @pytest.mark.torture
-async def test_the_shop_loses_nothing_and_does_nothing_twice_whatever_goes_wrong() -> None:
+@pytest.mark.parametrize("payments", ["stripelike", "adyenlike"])
+async def test_the_shop_loses_nothing_and_does_nothing_twice_whatever_goes_wrong(
+    payments: str,
+) -> None:
     demo = await asyncio.create_subprocess_exec(
         sys.executable,
         SHOP / "demo.py",
         "--orders=200",
+        f"--payments={payments}",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
