@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from isthmus.handling.running.runtime import Runtime
     from isthmus.handling.running.trial import Trial
     from isthmus.handling.schedules import CatchUp
+    from isthmus.handling.sync.sync_app import SyncApp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import Policy, SharedState
     from isthmus.services.adapter.door import Implementation
@@ -437,6 +438,7 @@ class App(Module):
         self._opened = AsyncExitStack()
         self._runtime: Runtime | None = None
         self._draining = False
+        self._sync: SyncApp | None = None
 
     def configure(self, **values: Any) -> None:
         """Give settings that win over all others, as the command line's do: `engine=`,
@@ -594,6 +596,23 @@ class App(Module):
         """
         async with joined(self.declarations.host.store, connection) as tx:
             yield tx
+
+    # --- for code that blocks ----------------------------------------------------------------
+
+    def sync(self) -> "SyncApp":
+        """Return the App for code that blocks, as Django's, Flask's or Celery's:
+
+            shop = app.sync()                          # opened by its first use in a process
+            shop.send(orders, order, id=order.id)      # from any thread
+            shop.call(orders.stats)                    # any coroutine function
+
+        It is one for the App; `with app.sync() as shop:` closes it at the end.
+        """
+        if self._sync is None:
+            from isthmus.handling.sync.sync_app import SyncApp
+
+            self._sync = SyncApp(self.declarations, open=self.open, close=self.aclose)
+        return self._sync
 
     # --- looking ----------------------------------------------------------------------------
 

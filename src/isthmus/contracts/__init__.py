@@ -22,6 +22,7 @@ The executable form is `isthmus.testing`: each sentence has a test.
 """
 
 from isthmus.contracts.engine import Engine, OpenEngine
+from isthmus.contracts.lent import Lent
 from isthmus.contracts.log import (
     Edge,
     LogCapabilities,
@@ -59,6 +60,7 @@ __all__ = [
     "Edge",
     "Engine",
     "Entry",
+    "Lent",
     "LogCapabilities",
     "LogEngine",
     "Member",

@@ -143,7 +143,8 @@ class StoreEngine(Protocol):
 
     def adopt(self, connection: object) -> Transaction:
         """Make the user's own open transaction the token: its effects leave
-        when *they* commit. `commit` then only applies what is staged.
+        when *they* commit. `commit` then only applies what is staged. One that is `Lent` is
+        used in its own thread only.
 
         Raises:
             UnsupportedError: Not a connection or session of this database.

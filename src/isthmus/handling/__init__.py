@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from isthmus.handling.consuming.verdicts import Postpone, Reject
     from isthmus.handling.remote import Refusal, RemoteError
     from isthmus.handling.schedules import Tick
+    from isthmus.handling.sync.sync_app import SyncApp
     from isthmus.handling.threads import wait
 
 _HOME = {
@@ -23,6 +24,7 @@ _HOME = {
     "Refusal": "remote",
     "Reject": "consuming.verdicts",
     "RemoteError": "remote",
+    "SyncApp": "sync.sync_app",
     "SyncTransaction": "calling.sync_transaction",
     "Tick": "schedules",
     "wait": "threads",
@@ -38,6 +40,7 @@ __all__ = [
     "Refusal",
     "Reject",
     "RemoteError",
+    "SyncApp",
     "SyncTransaction",
     "Tick",
     "wait",

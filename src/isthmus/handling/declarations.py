@@ -74,6 +74,11 @@ class Declarations:
             )
         return host
 
+    @property
+    def opened(self) -> Host | None:
+        """The open Host; None if the App is not open."""
+        return self.root._host
+
     def declare(self, record: Declared) -> None:
         """Add a record to the model; ConfigError if its name is taken."""
         self.model.add(record)

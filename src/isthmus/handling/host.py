@@ -6,6 +6,7 @@ scopes differ, the portable layer goes through the outbox and the inbox.
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -40,6 +41,8 @@ class Host:
         self.name = name
         self.engine, self.state = engine, state
         self.settings, self.clock, self.signals, self.draw = settings, clock, signals, draw
+        self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
+        """Where it runs."""
         self.threads = Threads()
         """Where `def` handlers run."""
         self.solitude = asyncio.Lock()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from isthmus.errors import ConfigError, TimedOutError
 
-__all__ = ["Threads", "wait"]
+__all__ = ["Threads", "submitting", "wait"]
 
 _log = logging.getLogger("isthmus.threads")
 
@@ -123,7 +123,8 @@ class _Job:
         for task in self._tasks:
             task.cancel()
 
-    def wait(self, awaitable: Awaitable[T]) -> T:
+    def submit(self, awaitable: Awaitable[T]) -> "Future[T]":
+        """Have `awaitable` awaited on the loop, within the handler's unit of work."""
         done: Future[T] = Future()
         begin = partial(self._begin, awaitable, done)
         try:
@@ -131,7 +132,7 @@ class _Job:
         except RuntimeError as error:
             _forget(awaitable)
             raise self._over() from error
-        return done.result()
+        return done
 
     def _begin(self, awaitable: Awaitable[T], done: "Future[T]") -> None:
         if self.abandoned:
@@ -182,7 +183,7 @@ def wait(awaitable: Awaitable[T]) -> T:
     """
     job, on_loop = _home.get(), _on_a_loop()
     if job is not None and not on_loop:
-        return job.wait(awaitable)
+        return job.submit(awaitable).result()
     _forget(awaitable)
     if on_loop:
         raise ConfigError("wait() on the loop's own thread would wait forever; use `await`")
@@ -190,6 +191,13 @@ def wait(awaitable: Awaitable[T]) -> T:
         "wait() has no loop here: call it in the thread in which a def handler runs, "
         "or use `asyncio.run`"
     )
+
+
+def submitting() -> "Callable[[Awaitable[Any]], Future[Any]] | None":
+    """Return what has something awaited on the loop of the `def` handler whose thread this is;
+    None outside of one."""
+    job = _home.get()
+    return None if job is None or _on_a_loop() else job.submit
 
 
 async def _awaited(awaitable: Awaitable[T]) -> T:

@@ -1,6 +1,6 @@
-"""The transaction of a handler that runs in a thread."""
+"""A transaction for code that blocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from isthmus.contracts import Transaction
@@ -10,23 +10,27 @@ __all__ = ["SyncTransaction"]
 
 
 class SyncTransaction:
-    """A `Transaction` whose calls block, for `def` handlers. The handler's end commits it."""
+    """A `Transaction` whose calls block, for `def` handlers and `SyncApp`. The end of the handler,
+    or of the block, commits it."""
 
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
+    def __init__(
+        self, transaction: Transaction, *, wait: Callable[[Awaitable[Any]], Any] = wait
+    ) -> None:
+        """`wait`: blocks until something is awaited, where the transaction lives."""
+        self._transaction, self._wait = transaction, wait
 
     @property
     def scope(self) -> str:
         return self._transaction.scope
 
     def execute(self, sql: str, /, **parameters: Any) -> int:
-        return wait(self._transaction.execute(sql, **parameters))
+        return self._wait(self._transaction.execute(sql, **parameters))
 
     def execute_many(self, sql: str, rows: Sequence[Mapping[str, Any]], /) -> int:
-        return wait(self._transaction.execute_many(sql, rows))
+        return self._wait(self._transaction.execute_many(sql, rows))
 
     def defer(self, sql: str, /, **parameters: Any) -> None:
-        wait(self._transaction.defer(sql, **parameters))
+        self._wait(self._transaction.defer(sql, **parameters))
 
     def fetch(self, sql: str, /, **parameters: Any) -> Sequence[Any]:
-        return wait(self._transaction.fetch(sql, **parameters))
+        return self._wait(self._transaction.fetch(sql, **parameters))

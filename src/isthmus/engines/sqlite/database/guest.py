@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from isthmus.contracts import Lent
 from isthmus.errors import ConfigError, UnsupportedError
 
 __all__ = ["Guest", "guest_of"]
@@ -42,6 +43,9 @@ class DriverGuest:
         self._connection = connection
 
     async def run(self, does: Callable[[Any], T]) -> T:
+        return self.run_here(does)
+
+    def run_here(self, does: Callable[[Any], T]) -> T:
         _require_transactions(self._connection)
         return does(self._connection)
 
@@ -57,9 +61,12 @@ class AlchemyGuest:
         self._driver: Any = None
 
     async def run(self, does: Callable[[Any], T]) -> T:
-        return self.run_here(self._subject, does)
+        return self.run_here(does)
 
-    def run_here(self, subject: Any, does: Callable[[Any], T]) -> T:
+    def run_here(self, does: Callable[[Any], T]) -> T:
+        return self.run_on(self._subject, does)
+
+    def run_on(self, subject: Any, does: Callable[[Any], T]) -> T:
         pooled = _begun(subject).connection
         if pooled.driver_connection is not self._driver:
             _require_sqlite(pooled.driver_connection)
@@ -75,12 +82,38 @@ class AsyncAlchemyGuest(AlchemyGuest):
     """A SQLAlchemy AsyncConnection or AsyncSession."""
 
     async def run(self, does: Callable[[Any], T]) -> T:
-        return await self._subject.run_sync(self.run_here, does)
+        return await self._subject.run_sync(self.run_on, does)
+
+
+class LentGuest:
+    """One of those that block, used in its own thread only."""
+
+    def __init__(self, lent: Lent, path: Path) -> None:
+        self._lent, self._path = lent, path
+        self._guest: DriverGuest | AlchemyGuest | None = None
+
+    async def run(self, does: Callable[[Any], T]) -> T:
+        return await self._lent.run(lambda: self._there().run_here(does))
+
+    def is_open(self) -> bool:
+        return self._guest is not None and self._guest.is_open()
+
+    def _there(self) -> DriverGuest | AlchemyGuest:
+        """Return the guest, made in the connection's thread, which alone may look at it."""
+        if self._guest is None:
+            guest = guest_of(self._lent.connection, self._path)
+            if isinstance(guest, AsyncAlchemyGuest | LentGuest):
+                raise ConfigError("what must be awaited cannot be joined by code that blocks")
+            assert isinstance(guest, DriverGuest | AlchemyGuest)
+            self._guest = guest
+        return self._guest
 
 
 def guest_of(subject: object, path: Path) -> Guest:
     """Raises: UnsupportedError: It is no connection, or not to `path`; of what must be
     awaited to know that, `run` says so."""
+    if isinstance(subject, Lent):
+        return LentGuest(subject, path)
     if isinstance(subject, sqlite3.Connection):
         return DriverGuest(subject, path)
     if _is_of("sqlalchemy.ext.asyncio", ("AsyncConnection", "AsyncSession"), subject):
