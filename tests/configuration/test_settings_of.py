@@ -97,6 +97,12 @@ async def test_a_folder_holds_secrets_by_their_names(app: App, here: Path, name:
     assert settings.key.reveal() == "k1"
 
 
+async def test_a_folder_of_secrets_that_is_for_others_is_none(app: App, here: Path):
+    settings = app.settings_of(Plain)
+    (here / "secrets").write_text("no folder at all")
+    assert settings.pool == 10
+
+
 async def test_a_file_of_variables_is_read_if_it_is_named_and_stands_below_the_environment(
     app: App, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
