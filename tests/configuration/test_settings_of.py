@@ -190,6 +190,27 @@ async def test_text_becomes_what_is_asked_for(
     assert getattr(settings, name) == value
 
 
+async def test_a_default_that_is_text_becomes_what_is_asked_for(app: App):
+    class Told(msgspec.Struct, frozen=True):
+        url: HttpUrl = "http://127.0.0.1:8601"  # pyright: ignore[reportAssignmentType]
+        wrong: HttpUrl = "nowhere"  # pyright: ignore[reportAssignmentType]
+        name: str = "x"
+
+    settings = app.settings_of(Told)
+    assert type(settings.url) is HttpUrl
+    assert (settings.wrong, settings.name) == ("nowhere", "x")
+
+
+def test_what_makes_no_sense_is_refused_where_it_is_declared(app: App):
+    class Odd(msgspec.Struct, frozen=True):
+        key: Annotated[Secret, Meta(ge=1)]
+
+    with pytest.raises(
+        ConfigError, match=r"Odd.key cannot be read: Can only set `ge` on a numeric"
+    ):
+        app.settings_of(Odd)
+
+
 async def test_dataclasses_are_settings_too(app: App, monkeypatch: pytest.MonkeyPatch):
     @dataclass(frozen=True)
     class Inner:
