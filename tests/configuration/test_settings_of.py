@@ -97,6 +97,12 @@ async def test_a_folder_holds_secrets_by_their_names(app: App, here: Path, name:
     assert settings.key.reveal() == "k1"
 
 
+async def test_a_folder_of_secrets_that_is_for_others_is_none(app: App, here: Path):
+    settings = app.settings_of(Plain)
+    (here / "secrets").write_text("no folder at all")
+    assert settings.pool == 10
+
+
 async def test_a_file_of_variables_is_read_if_it_is_named_and_stands_below_the_environment(
     app: App, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -182,6 +188,27 @@ async def test_text_becomes_what_is_asked_for(
     settings = app.settings_of(Many)
     say(monkeypatch, **{f"SHOP_{name.upper()}": text})
     assert getattr(settings, name) == value
+
+
+async def test_a_default_that_is_text_becomes_what_is_asked_for(app: App):
+    class Told(msgspec.Struct, frozen=True):
+        url: HttpUrl = "http://127.0.0.1:8601"  # pyright: ignore[reportAssignmentType]
+        wrong: HttpUrl = "nowhere"  # pyright: ignore[reportAssignmentType]
+        name: str = "x"
+
+    settings = app.settings_of(Told)
+    assert type(settings.url) is HttpUrl
+    assert (settings.wrong, settings.name) == ("nowhere", "x")
+
+
+def test_what_makes_no_sense_is_refused_where_it_is_declared(app: App):
+    class Odd(msgspec.Struct, frozen=True):
+        key: Annotated[Secret, Meta(ge=1)]
+
+    with pytest.raises(
+        ConfigError, match=r"Odd.key cannot be read: Can only set `ge` on a numeric"
+    ):
+        app.settings_of(Odd)
 
 
 async def test_dataclasses_are_settings_too(app: App, monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ from isthmus.configuration.secret import MASK, Secret
 from isthmus.errors import ConfigError
 from isthmus.url import redacted
 
-__all__ = ["converted", "shown"]
+__all__ = ["as_asked", "converted", "refuse_unless_readable", "shown"]
 
 _LISTS = (list, tuple, set, frozenset)
 
@@ -31,6 +31,21 @@ def converted(value: Any, type_: Any, *, strict: bool = False) -> Any:
         return msgspec.convert(value, type_, strict=strict, dec_hook=_made)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
+
+
+def as_asked(value: Any, type_: Any) -> Any:
+    """Return a default as a `type_`, if it is text that can be one: "http://..." as a Url."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return converted(value, type_, strict=True)
+    except ValueError:
+        return value
+
+
+def refuse_unless_readable(type_: Any) -> None:
+    """Raises TypeError if nothing can be read as that, as what is asked of it makes no sense."""
+    msgspec.json.Decoder(type_, dec_hook=_made)
 
 
 def shown(value: Any, *, secret: bool = False) -> str:

@@ -134,7 +134,7 @@ class Place:
     def _in_secrets(self, variable: str) -> Given | None:
         for name in (variable.lower(), variable):
             path = self._secrets / name
-            if path.is_file():
+            if _is_there(path):
                 return Given(str(path), _read(path, str(path)))
         return None
 
@@ -177,6 +177,13 @@ def _as_table(found: Any) -> Mapping[str, Any]:
 def _said(name: str, environ: Mapping[str, str], table: Mapping[str, Any]) -> str:
     found = environ.get(f"{PREFIX}{name.upper()}") or table.get(name)
     return found if isinstance(found, str) else ""
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the folder is for others
+        return False
 
 
 def _read(path: Path, told: str) -> str:

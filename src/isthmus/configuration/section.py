@@ -5,7 +5,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from isthmus.configuration.converting import converted, shown
+from isthmus.configuration.converting import (
+    as_asked,
+    converted,
+    refuse_unless_readable,
+    shown,
+)
 from isthmus.configuration.field import Field, built, fields_of, refuse_unless_settings
 from isthmus.configuration.place import FILE, PREFIX, Given, Place, Unusable
 from isthmus.errors import ConfigError
@@ -110,6 +115,13 @@ class Section:
         self.kind, self.name = kind, name
         self._prefix, self._table, self._given = prefix, tuple(table), given or {}
         self._fields = fields_of(kind, prefix)
+        for field in self._fields:
+            try:
+                refuse_unless_readable(field.type)
+            except TypeError as error:
+                raise ConfigError(
+                    f"{kind.__name__}.{field.name} cannot be read: {error}"
+                ) from error
 
     def fields(self, place: Place, /) -> Sequence[Field]:  # noqa: ARG002
         return self._fields
@@ -148,7 +160,7 @@ class Section:
             return self._converted(field, given)
         if field.default is None:
             return None, self._found(field, "", "", _missing(field))
-        value = field.default()
+        value = as_asked(field.default(), field.type)
         return value, self._found(field, shown(value, secret=field.secret), DEFAULT)
 
     def _converted(self, field: Field, given: Given) -> tuple[Any, Found]:

@@ -347,6 +347,29 @@ async def test_its_clients_are_open_while_it_is(app: App, monkeypatch: pytest.Mo
     assert fake.calls[0].headers["idempotency-key"].strip('"') == "k1"
 
 
+@pytest.mark.parametrize("first", ["client", "adapter"])
+async def test_a_client_of_the_apps_is_opened_and_closed_by_the_app(app: App, first: str):
+    held = dict[str, Client]()
+
+    class Sharing(Fake):
+        def __init__(self) -> None:
+            super().__init__()
+            self.http = held["client"]
+
+    def declare_client() -> None:
+        held["client"] = app.client("shared", "http://pay.example", policy=Policy())
+
+    if first == "client":
+        declare_client()
+    payments = app.adapter(Payments, {"sharing": Sharing})
+    if first == "adapter":
+        declare_client()
+    async with app:
+        assert await payments.charge(1) == "fake-1"
+        assert held["client"].is_open
+    assert not held["client"].is_open
+
+
 # -- as callers see it ------------------------------------------------------------------------
 
 

@@ -228,6 +228,15 @@ async def test_spent_retries_are_translated_by_the_last_failure():
     assert not error.retryable, "who waits outside shall not multiply the attempts"
 
 
+async def test_an_error_of_our_own_that_was_retried_is_raised_without_a_circle_of_causes():
+    ours, spent = DeclinedError("of our own"), RetriesSpentError("spent")
+    spent.__cause__ = ours
+    with pytest.raises(DeclinedError) as raised:
+        await Provider().fail(spent)
+    assert raised.value is ours
+    assert ours.__cause__ is None
+
+
 async def test_spent_retries_at_an_open_circuit_pass_so_that_consumers_pause():
     spent = RetriesSpentError("spent")
     spent.__cause__ = CircuitOpenError("open")

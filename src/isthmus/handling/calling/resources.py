@@ -59,8 +59,8 @@ class Resources(Mapping[Any, Any]):
     """The open resources of one Host, by their type."""
 
     def __init__(self, declared: Mapping[Any, Callable[..., Any]]) -> None:
-        """`declared`: by the type that each function gives."""
-        self._declared = declared
+        self.declared = declared
+        """The functions, by the type that each gives."""
         self._open: dict[Any, Any] = {}
         self._closing: list[AsyncExitStack] = []
         self._way: list[Any] = []
@@ -73,8 +73,17 @@ class Resources(Mapping[Any, Any]):
             ResourceError: The function raised; those opened before are closed by `aclose`.
         """
         call = Call(host, {})
-        for kind in self._declared:
+        for kind in self.declared:
             await self._opened(kind, call)
+
+    async def give(self, kind: Any, host: Host) -> Any:
+        """Return a resource; it is opened now if it is not yet.
+
+        Raises:
+            KeyError: Nobody gives it.
+            Exception: As `open`.
+        """
+        return await self._opened(kind, Call(host, {}))
 
     async def aclose(self) -> None:
         """Close all, the last opened first; twice is once.
@@ -110,13 +119,13 @@ class Resources(Mapping[Any, Any]):
         except IsthmusError:
             raise  # it says already what is to be done
         except Exception as error:
-            title = Signature(self._declared[kind]).title.rpartition(".")[2]
+            title = Signature(self.declared[kind]).title.rpartition(".")[2]
             raise ResourceError(
                 f"resource {title}() failed: {type(error).__name__}: {error}"
             ) from error
 
     def _provider(self, kind: Any) -> Provider:
-        function = self._declared[kind]
+        function = self.declared[kind]
         signature = Signature(function)
         return Provider(function, signature, self.plan(signature))
 
@@ -132,7 +141,7 @@ class Resources(Mapping[Any, Any]):
 
     def _needed(self, _: Signature, parameter: Parameter) -> Source | None:
         kind = parameter.annotation
-        if kind is NOTHING or kind not in self._declared:
+        if kind is NOTHING or kind not in self.declared:
             return None
         return Source(partial(self._opened, kind), waits=True)
 

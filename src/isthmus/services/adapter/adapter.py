@@ -19,10 +19,11 @@ from isthmus.services.adapter.call import Way, as_called
 from isthmus.services.adapter.choice import Choice, Chosen
 from isthmus.services.adapter.declared import DeclaredAdapter
 from isthmus.services.adapter.interface import Interface
-from isthmus.services.adapter.living import living
+from isthmus.services.adapter.living import clients_of, living
 from isthmus.services.adapter.proxy import behind, proxy_of
 from isthmus.services.adapter.translates import MARK
 from isthmus.services.adapter.translation import Translation
+from isthmus.services.client.client import Client
 from isthmus.signals import Signals
 
 __all__ = ["Adapter", "adapter_behind"]
@@ -122,12 +123,14 @@ class Adapter:
         """Return who fulfils it, open, and under which name."""
         if self._stand_in is not None:
             given = self._stand_in
+            await _open_of_app(given, host)
             made = await stack.enter_async_context(living(given, signals=host.signals))
             return type(given).__name__, made
         chosen = self.choice.chosen
         assert chosen is not None, "settings are read before anything is opened"
         implementation = self._implementations[chosen.name]
         given = await _given(implementation, chosen, host, stack)
+        await _open_of_app(given, host)
         made = await stack.enter_async_context(living(given, signals=host.signals))
         self.interface.refuse(made.__class__)
         return chosen.name, made
@@ -181,6 +184,13 @@ async def _given(
         by_place, by_name = await plan.arguments(call)
         return implementation(*by_place, **by_name)
     return await Provider(implementation, signature, plan).open(call, stack)
+
+
+async def _open_of_app(implementation: object, host: Host) -> None:
+    """Have the App open those clients that are its own (`app.client`), if it did not yet."""
+    for client in clients_of(implementation):
+        if (Client, client.name) in cast("Resources", host.resources).declared:
+            await cast("Resources", host.resources).give((Client, client.name), host)
 
 
 def _kind_of(implementation: Any) -> type | None:

@@ -103,7 +103,7 @@ def raise_translated(
 
 
 def raise_instead(ours: Exception, error: Exception) -> NoReturn:
-    """Raise `ours` from `error`, unless they are the same, or it has a cause already."""
-    if ours is error or ours.__cause__ is not None:
+    """Raise `ours` from `error`, unless it is that, or is its cause, or has one already."""
+    if ours is error or ours is error.__cause__ or ours.__cause__ is not None:
         raise ours
     raise ours from error
