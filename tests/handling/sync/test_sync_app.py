@@ -224,6 +224,21 @@ def test_what_is_joined_is_used_in_its_thread_only(shop: Shop) -> None:
     connection.close()
 
 
+def test_a_transaction_that_has_begun_waits_for_no_opening(shop: Shop) -> None:
+    connection = sqlite3.connect(shop.file)
+    connection.execute("insert into effects values ('1')")
+    with pytest.raises(ConfigError, match="before"), shop.app.sync().join(connection):
+        raise AssertionError
+    connection.rollback()
+    shop.app.sync().open()
+    connection.execute("insert into effects values ('2')")
+    with shop.app.sync().join(connection):
+        shop.app.sync().send(shop.orders, Order("2"))
+    connection.commit()
+    connection.close()
+    assert (shop.rows(), shop.ids()) == (["2"], ["2"])
+
+
 def test_a_connection_to_another_file_is_refused(shop: Shop, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "other.db")
     with (

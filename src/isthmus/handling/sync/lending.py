@@ -9,7 +9,7 @@ from isthmus.contracts import Lent
 from isthmus.errors import ConfigError
 from isthmus.handling.sync.blocking import in_thread
 
-__all__ = ["lent"]
+__all__ = ["is_begun", "lent"]
 
 
 def lent(connection: object) -> Lent:
@@ -20,6 +20,14 @@ def lent(connection: object) -> Lent:
         ConfigError: It is Django's, and outside of `transaction.atomic()`.
     """
     return Lent(_inside(connection), partial(in_thread, threading.get_ident()))
+
+
+def is_begun(connection: Any) -> bool:
+    """Whether its transaction has begun, as far as that can be told."""
+    if _is_django(connection):
+        return True
+    begun = getattr(connection, "in_transaction", False)
+    return bool(begun() if callable(begun) else begun)
 
 
 def _inside(connection: Any) -> object:

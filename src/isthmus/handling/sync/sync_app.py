@@ -24,7 +24,7 @@ from isthmus.handling.calling.sync_transaction import SyncTransaction
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.sync.blocking import Submit, blocking
-from isthmus.handling.sync.lending import lent
+from isthmus.handling.sync.lending import is_begun, lent
 from isthmus.handling.sync.loop import LoopThread, at_end
 from isthmus.handling.threads import submitting
 from isthmus.handling.unit import Unit, current
@@ -191,11 +191,17 @@ class SyncApp:
 
         Raises:
             UnsupportedError: It is of another database.
-            ConfigError: Nothing would commit what is done in it.
+            ConfigError: Nothing would commit what is done in it; or it has begun, and the App
+                is not open yet: to open it may need what the transaction holds.
         """
-        handler, store = current.get(), self._host().store
-        unit = Unit(store, batch=handler.batch if handler else ())
-        tx = unit.tx = self.call(_adopted, unit, lent(connection))
+        handler, borrowed = current.get(), lent(connection)
+        if self._declared.opened is None and is_begun(connection):
+            raise ConfigError(
+                f"{self._declared.name!r} is not open, and cannot be opened beside a transaction "
+                "that has begun: open() it before; in Django, with the signal request_started"
+            )
+        unit = Unit(self._host().store, batch=handler.batch if handler else ())
+        tx = unit.tx = self.call(_adopted, unit, borrowed)
         with self._within(unit, tx) as sync:
             yield sync
             if handler is not None and handler.seal is not None:
