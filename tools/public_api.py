@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Unpack, get_args, get_origin, get_overloads
+from typing import Any, ForwardRef, Unpack, get_args, get_origin, get_overloads
 
 NOT_FACES = {"isthmus.engines", "isthmus.cli"}
 SHOWN_ANYWAY = {"__call__", "__aiter__", "__aenter__", "__await__"}
@@ -123,7 +123,7 @@ def constructor(cls: type) -> list[str]:
 def words(function: Any) -> list[str]:
     """The keyword arguments that `**options: Unpack[Words]` stands for."""
     unpacked = [
-        get_args(parameter.annotation)[0]
+        meant(get_args(parameter.annotation)[0])
         for parameter in inspect.signature(function).parameters.values()
         if get_origin(parameter.annotation) is Unpack
     ]
@@ -132,6 +132,15 @@ def words(function: Any) -> list[str]:
         for one in unpacked
         for name, kind in one.__annotations__.items()
     ]
+
+
+def meant(words: Any) -> Any:
+    """The class that is named, where a door names one that is imported only for type checkers."""
+    if not isinstance(words, ForwardRef):
+        return words
+    name = words.__forward_arg__
+    homes = [module for key, module in sorted(sys.modules.items()) if key.startswith("isthmus.")]
+    return next(vars(home)[name] for home in homes if name in vars(home))
 
 
 def signed(thing: Any) -> list[str]:
