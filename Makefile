@@ -26,8 +26,8 @@ tour: $(READY)/isthmus  ## Run the shop as demo does, and say where each pattern
 bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk
 	@$(PY) -m bench
 
-bench-services: $(READY)/isthmus $(READY)/bench  ## Measure HTTP beside peers
-	@$(PY) -m bench rest
+bench-services: $(READY)/isthmus $(READY)/bench  ## Measure serving and calling, beside peers
+	@$(PY) -m bench rest client http_layers
 
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience
@@ -37,7 +37,8 @@ bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost
 setup: $(READY)/isthmus $(READY)/test $(READY)/check  ## Make .venv with isthmus and every tool (no-op when up to date)
 
 test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
-	@$(PY) -m pytest -q --ignore=tests/docs $(T)
+	@$(PY) -m pytest -q --ignore=tests/docs -n $(or $(JOBS),2) -m "not torture" $(T)
+	@$(PY) -m pytest -q -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
 
 torture: $(READY)/isthmus $(READY)/test  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)
