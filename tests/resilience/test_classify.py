@@ -170,14 +170,14 @@ def test_every_status_is_judged(status: int) -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_an_error_may_say_itself_whether_it_never_ran(told: bool) -> None:
-    class Unsent(ConnectionRefusedError):
+    class UnsentError(ConnectionRefusedError):
         never_ran = told
 
-    assert never_ran(Unsent()) is told
+    assert never_ran(UnsentError()) is told
 
 
 def test_a_word_of_another_kind_says_nothing() -> None:
-    class Odd(ConnectionRefusedError):
+    class OddError(ConnectionRefusedError):
         never_ran = "perhaps"
 
-    assert never_ran(Odd())
+    assert never_ran(OddError())
