@@ -19,8 +19,9 @@ from bench.contest import Benchmark, Contender, Measures, Results
 from bench.figure import Figure, figure
 from isthmus.services.client import Client
 
-SPAN, WARM = 1.5, 0.3
-"""Seconds that one turn measures, and those before."""
+SPAN, SPANS, WARM = 0.3, 8, 0.3
+"""Seconds that are measured at a time, how often, and those before. The best counts: whatever
+else the machine does makes all others slower."""
 
 CALLERS = (1, 32)
 
@@ -117,8 +118,10 @@ def calling(opened: Opened) -> Contender:
             assert (await post()).accepted == 1
             for callers in CALLERS:
                 await _rate(post, callers, WARM)
-                rate, cpu = await _rate(post, callers, SPAN)
-                found |= {f"c{callers}": rate, f"c{callers}.cpu": cpu}
+                rates, cpus = zip(
+                    *[await _rate(post, callers, SPAN) for _ in range(SPANS)], strict=False
+                )
+                found |= {f"c{callers}": max(rates), f"c{callers}.cpu": min(cpus)}
         return found
 
     def turn(_: Path) -> Measures:

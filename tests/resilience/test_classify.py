@@ -166,3 +166,18 @@ def test_every_status_is_judged(status: int) -> None:
     assert transient(error) == (status in PASSING)
     assert blames(error) == (status >= 500 or status in PASSING)
     assert never_ran(error) == (status in {425, 429})
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_error_may_say_itself_whether_it_never_ran(told: bool) -> None:
+    class UnsentError(ConnectionRefusedError):
+        never_ran = told
+
+    assert never_ran(UnsentError()) is told
+
+
+def test_a_word_of_another_kind_says_nothing() -> None:
+    class OddError(ConnectionRefusedError):
+        never_ran = "perhaps"
+
+    assert never_ran(OddError())

@@ -304,6 +304,17 @@ async def test_a_token_function_that_gives_none_is_refused(upstream: Upstream) -
     assert upstream.asked == []
 
 
+async def test_an_auth_of_the_users_cannot_tear_the_request_apart(upstream: Upstream) -> None:
+    class Torn:
+        async def header(self) -> tuple[str, str]:
+            return "Authorization", "a\r\nX-Evil: 1"
+
+    async with Client("p", upstream.url, policy=NOTHING, auth=Torn()) as client:
+        with pytest.raises(ConfigError, match="holds the end of a line"):
+            await client.get("/x")
+    assert upstream.asked == []
+
+
 def test_no_secret_is_shown() -> None:
     auth = Bearer("secret")
     client = Client("p", "http://x", auth=auth, headers={"X-Api-Key": "secret"}, policy=NOTHING)
