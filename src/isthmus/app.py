@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from isthmus.handling.sync.sync_app import SyncApp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import Policy, SharedState
+    from isthmus.schema.formats.choice import Choice
     from isthmus.services.adapter.door import Implementation
     from isthmus.services.client.client import Client
     from isthmus.services.client.options import ClientWords
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
     from isthmus.services.serving.embedded import Embedded
-    from isthmus.services.versioning.reader import Choice
+    from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
     from isthmus.streams import Stream
     from isthmus.versions import Versions
@@ -77,25 +78,31 @@ class Module:
         retention: Span | None = None,
         max_length: int | None = None,
         keeping: "Keeping | None" = None,
+        format: "Choice" = None,
     ) -> "Queue[T]":
         """Declare a work queue: each message is handled by one taker, then gone.
 
         `ordered` handles messages of one key one after the other. `retention` drops
         what nobody handled for so long; beyond `max_length` waiting messages,
         sending raises FullError. `keeping` says it all, dead letters included.
+
+        `format`: how messages are written: "json" (the default), "msgpack", "avro", "protobuf"
+        (that of generated classes), or one with a registry, as Avro(registry=...). Given several,
+        the first is written, and all are read; so are those that need no registry.
         """
         from isthmus.messaging import Queue
         from isthmus.messaging.keeping import keeping as limits
 
         kept = keeping or limits(retention=retention, max_length=max_length)
-        return Queue(name, payload, self.declarations, ordered=ordered, keeping=kept)
+        return Queue(name, payload, self.declarations, ordered=ordered, keeping=kept, format=format)
 
-    def topic(self, name: str, *payload: type[T]) -> "Topic[T]":
+    def topic(self, name: str, *payload: type[T], format: "Choice" = None) -> "Topic[T]":
         """Declare a topic: every subscription gets each event, at its own pace. It may
-        carry several types: `app.topic("orders", Placed, Cancelled)`."""
+        carry several types: `app.topic("orders", Placed, Cancelled)`. `format` is as a
+        queue's."""
         from isthmus.messaging import Topic
 
-        return Topic(name, payload, self.declarations)
+        return Topic(name, payload, self.declarations, format=format)
 
     # --- HTTP -------------------------------------------------------------------------------
 
@@ -250,7 +257,7 @@ class Module:
     def versions(
         self,
         *names: "str | Versions",
-        by: "VersionPlace | Choice | None" = None,
+        by: "VersionPlace | VersionChoice | None" = None,
         default: str | None = None,
         except_: Sequence[str] = (),
         mounts: Sequence[str] = (),
@@ -290,11 +297,12 @@ class Module:
         retention: Span | None = None,
         max_bytes: int | None = None,
         compaction: bool = False,
+        format: "Choice" = None,
     ) -> "Stream[T]":
         """Declare a stream: an ordered log of records, read by groups at their own
         pace, from any place, as long as `retention` (and `max_bytes` a partition)
         keeps them. Records of one `key` keep their order; with `compaction` only the
-        newest of each key need be kept.
+        newest of each key need be kept. `format` is as a queue's.
         """
         from isthmus.streams import Stream
 
@@ -307,6 +315,7 @@ class Module:
             retention=retention,
             max_bytes=max_bytes,
             compaction=compaction,
+            format=format,
         )
 
     def schedule(

@@ -17,8 +17,10 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
 from isthmus.handling.host import Host
 from isthmus.handling.running.controls import pause, paused, resume
+from isthmus.message import Message
 from isthmus.messaging import DeclaredQueue
 from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["queues"]
 
@@ -168,10 +170,13 @@ async def send(
     """
     schema = _schema_of(target.app.declarations, name)
     body = sys.stdin.buffer.read() if payload == "-" else payload.encode()
-    value = schema.decode(body)
+    value = Wire(schema, place=name, format="json").read(Message(body=body))
     async with target.host() as host:
         envelope = Envelope(
-            schema, of=f"queue {name!r}", source=f"{target.app.name}/cli", clock=host.clock
+            Wire(schema, place=name),
+            of=f"queue {name!r}",
+            source=f"{target.app.name}/cli",
+            clock=host.clock,
         )
         message = envelope.message(value, id=id_, key=key)
         await host.queue.send(name, [message], delay=delay)

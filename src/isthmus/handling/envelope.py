@@ -11,9 +11,9 @@ from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.unit import current
 from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
-from isthmus.schema import Schema
 from isthmus.schema.kinds import type_name
 from isthmus.schema.named import described
+from isthmus.schema.wire import Wire
 
 __all__ = ["Envelope", "trace"]
 
@@ -28,9 +28,10 @@ _CARRIED = (TRACEPARENT, TRACESTATE)
 class Envelope(Generic[T]):
     """Makes the messages of one queue, topic or stream."""
 
-    def __init__(self, schema: Schema[T], *, of: str, source: str, clock: Clock) -> None:
+    def __init__(self, wire: Wire[T], *, of: str, source: str, clock: Clock) -> None:
         """`of`: what the messages are for, in errors, as "queue 'orders'"."""
-        self._schema, self._of = schema, of
+        self.wire, self._of = wire, of
+        self._schema = wire.schema
         self._source, self._now = source, clock.now
 
     def message(
@@ -59,16 +60,16 @@ class Envelope(Generic[T]):
             schema = self._schema.member(value)
         except SchemaError as error:
             raise self._misfit(value) from error
-        now = self._now()
+        now, (body, datacontenttype) = self._now(), self.wire.write(schema, value)
         return Message(
-            body=schema.encode_member(value),
+            body=body,
             id=new_id() if id is None else id,
             type=schema.name,
             source=self._source,
             subject=subject,
             time=now,
             dataschema=schema.dataschema,
-            datacontenttype=schema.datacontenttype,
+            datacontenttype=datacontenttype,
             key=key,
             priority=priority,
             expires_at=0.0 if ttl is None else now + ttl,

@@ -14,6 +14,7 @@ from isthmus.handling.remote import PROBLEM, Refusal, problem_bytes
 from isthmus.handling.unit import Answer, Unit
 from isthmus.message import Message
 from isthmus.schema import schema_of
+from isthmus.schema.wire import Wire
 
 __all__ = ["CORRELATION", "KEEP", "MARKS", "REPLY_TO", "Answers", "keeps_answer"]
 
@@ -73,7 +74,7 @@ class Answers:
     def _message(self, request: Message, answer: Answer) -> Message:
         host, (value, schema) = self._host, answer
         envelope = Envelope[Any](
-            schema_of(cast("Any", type(value))) if schema is None else schema,
+            Wire(schema_of(cast("Any", type(value))) if schema is None else schema, place=""),
             of=f"the answer to {request.type or 'a request'}",
             source=host.source,
             clock=host.clock,

@@ -15,6 +15,8 @@ class DeclaredQueue(Declared, frozen=True, kw_only=True):
     kind: ClassVar[str] = "queue"
     payload: Schema[Any]
     """Written, it is the schema's name and version, or the type."""
+    datacontenttype: str = "application/json"
+    """What is written; other formats are read, too."""
     ordered: bool
     retention: float | None
     max_length: int | None
@@ -25,6 +27,8 @@ class DeclaredTopic(Declared, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "topic"
     payload: Schema[Any]
+    datacontenttype: str = "application/json"
+    """What is written; other formats are read, too."""
 
 
 class DeclaredHandler(Declared, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from isthmus.handling.calling.handler import Handler
 from isthmus.handling.consuming.consumer import Consumer
+from isthmus.handling.consuming.fetching import fetching
 from isthmus.handling.consuming.guarding import guarding
 from isthmus.handling.consuming.options import HandlerWords, options
 from isthmus.handling.consuming.subscription import Subscription
@@ -12,6 +13,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.messaging.declared import DeclaredHandler
 from isthmus.messaging.narrowing import narrowed, type_names
 from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["Function", "attach"]
 
@@ -24,6 +26,8 @@ def attach(
     schema: Schema[Any],
     declared: Declarations,
     words: HandlerWords,
+    *,
+    wire: Wire[Any],
 ) -> Consumer:
     """Have `function` handle what `of` gets, in every process that runs: of several
     types, those that it takes.
@@ -41,8 +45,9 @@ def attach(
         declared=declared,
         batch=chosen.batch > 1,
         guard=chosen.policy and guarding(chosen.policy),
+        wire=wire if taken is schema else wire.narrowed(taken),
     )
-    consumer = Consumer(of, handler, chosen)
+    consumer = Consumer(of, fetching(handler), chosen)
     declared.declare(
         DeclaredHandler(
             name=of.address,

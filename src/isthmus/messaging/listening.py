@@ -11,7 +11,7 @@ from isthmus.handling.consuming.sift import is_wanted
 from isthmus.handling.host import Host
 from isthmus.handling.running.ephemeral import Ephemeral
 from isthmus.message import new_id
-from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["Listening"]
 
@@ -26,9 +26,9 @@ class Listening(Generic[T]):
     """A subscription of its own, forgotten at the end, by its owner or by housekeeping."""
 
     def __init__(
-        self, host: Host, topic: str, schema: Schema[T], where: Mapping[str, str | Sequence[str]]
+        self, host: Host, topic: str, wire: Wire[T], where: Mapping[str, str | Sequence[str]]
     ) -> None:
-        self._host, self._topic, self._schema, self._where = host, topic, schema, where
+        self._host, self._topic, self._wire, self._where = host, topic, wire, where
         self._name = f"listener-{new_id()}"
         self._ephemeral = Ephemeral(host)
         self._receiver: Receiver | None = None
@@ -75,8 +75,7 @@ class Listening(Generic[T]):
                 message = delivery.message
                 if is_wanted(message, self._where):
                     try:
-                        yield self._schema.decode(
-                            message.body, dataschema=message.dataschema, type=message.type
-                        )
+                        await self._wire.fetch([message])
+                        yield self._wire.read(message)
                     except SchemaError:
                         continue  # of a kind this listener does not know

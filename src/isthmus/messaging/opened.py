@@ -17,7 +17,7 @@ from isthmus.message import Message
 from isthmus.messaging.debounce import Debounce
 from isthmus.messaging.keeping import Keeping
 from isthmus.messaging.requesting import Requests
-from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["Opened", "open_subscription"]
 
@@ -29,7 +29,7 @@ class Send(Protocol):
 
 
 async def open_subscription(
-    host: Host, of: Subscription, schema: Schema[T], keeping: Keeping
+    host: Host, of: Subscription, wire: Wire[T], keeping: Keeping
 ) -> "Opened[T]":
     """Declare a subscription and its dead letters on the engine, and bind it.
 
@@ -38,7 +38,8 @@ async def open_subscription(
     """
     _refuse_what_is_lacking(host, of, keeping)
     await host.queue.declare(of.topic, of.name, ordered=of.ordered, retention=keeping.retention)
-    opened = Opened(host, of, schema, keeping)
+    wire.open(host.closing)
+    opened = Opened(host, of, wire, keeping)
     await opened.dead_letters.open(retention=keeping.dead_retention, max_length=keeping.dead_length)
     return opened
 
@@ -46,10 +47,10 @@ async def open_subscription(
 class Opened(Generic[T]):
     """One open queue or subscription."""
 
-    def __init__(self, host: Host, of: Subscription, schema: Schema[T], keeping: Keeping) -> None:
+    def __init__(self, host: Host, of: Subscription, wire: Wire[T], keeping: Keeping) -> None:
         self.host, self._of = host, of
         self.envelope = Envelope(
-            schema, of=f"queue {of.address!r}", source=host.source, clock=host.clock
+            wire, of=f"queue {of.address!r}", source=host.source, clock=host.clock
         )
         self.debounce = Debounce(host, of)
         self.dead_letters = DeadLetters(host, of)

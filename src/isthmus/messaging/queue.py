@@ -21,6 +21,8 @@ from isthmus.messaging.handlers import Function, attach
 from isthmus.messaging.keeping import Keeping
 from isthmus.messaging.opened import Opened, open_subscription
 from isthmus.schema import Schema, schema_of
+from isthmus.schema.formats.choice import Choice
+from isthmus.schema.wire import Wire
 
 __all__ = ["Queue"]
 
@@ -43,9 +45,11 @@ class Queue(Generic[T]):
         *,
         ordered: bool = False,
         keeping: Keeping | None = None,
+        format: Choice = None,
     ) -> None:
         self.name = checked(name, what="queue")
         self.schema: Schema[T] = schema_of(payload)
+        self.wire: Wire[T] = Wire(self.schema, place=name, format=format)
         self.subscription = Subscription(topic=name, name=name, ordered=ordered)
         self._declared, self._keeping = declared, keeping or Keeping()
         self._consumer: Consumer | None = None
@@ -87,6 +91,8 @@ class Queue(Generic[T]):
             UnavailableError: It may have been sent. Send it again under the same id.
         """
         opened = self._opened or self._closed()
+        if self.wire.unready:
+            await self.wire.prepare()
         message = opened.envelope.message(
             value,
             id=id,
@@ -106,6 +112,8 @@ class Queue(Generic[T]):
     ) -> Sequence[str]:
         """Send messages in this order, in one go; return their ids."""
         opened = self._opened or self._closed()
+        if self.wire.unready:
+            await self.wire.prepare()
         messages = [opened.envelope.message(value, priority=priority) for value in values]
         await opened.send(messages, delay=seconds(delay))
         return [message.id for message in messages]
@@ -114,6 +122,8 @@ class Queue(Generic[T]):
         """Send it once `delay` has passed without another of the same `key`; each
         call replaces the one before and begins the wait anew. Return the id."""
         opened = self._opened or self._closed()
+        if self.wire.unready:
+            await self.wire.prepare()
         message = opened.envelope.message(value, key=key)
         await opened.debounce(message, delay=seconds(delay))
         return message.id
@@ -156,6 +166,8 @@ class Queue(Generic[T]):
                 f"queue {self.name!r} is handled in batches, which answer nobody; "
                 "ask a queue whose handler takes one message"
             )
+        if self.wire.unready:
+            await self.wire.prepare()
         message = opened.envelope.message(
             value, id=id, key=key, subject=subject, priority=priority, headers=headers
         )
@@ -189,7 +201,12 @@ class Queue(Generic[T]):
 
         def attached(function: Function) -> Function:
             self._consumer = attach(
-                function, self.subscription, self.schema, self._declared, options
+                function,
+                self.subscription,
+                self.schema,
+                self._declared,
+                options,
+                wire=self.wire,
             )
             return function
 
@@ -231,13 +248,14 @@ class Queue(Generic[T]):
         return DeclaredQueue(
             name=self.name,
             payload=self.schema,
+            datacontenttype=self.wire.datacontenttype,
             ordered=self.subscription.ordered,
             retention=self._keeping.retention,
             max_length=self._keeping.max_length,
         )
 
     async def _bind(self, host: Host) -> None:
-        self._opened = await open_subscription(host, self.subscription, self.schema, self._keeping)
+        self._opened = await open_subscription(host, self.subscription, self.wire, self._keeping)
 
     def _closed(self) -> Opened[T]:
         self._declared.host  # noqa: B018 - raises, saying how to open

@@ -19,6 +19,7 @@ from isthmus.message import Message
 from isthmus.messaging.replies import Replies, Waiting
 from isthmus.resilience.errors import DeadlinePassedError
 from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["Requests"]
 
@@ -77,7 +78,7 @@ class Requests:
     def _read(self, reply: Message, result: Schema[R]) -> R:
         if reply.datacontenttype == PROBLEM:
             raise problem_error(reply.body, request=self._what)
-        return result.decode(reply.body, dataschema=reply.dataschema, type=reply.type)
+        return Wire(result, place="").read(reply)
 
 
 def _above_zero(timeout: Span) -> float:

@@ -12,7 +12,7 @@ from isthmus.handling.host import Host
 from isthmus.handling.running.controls import pause, paused, resume
 from isthmus.messaging.keeping import Keeping
 from isthmus.messaging.opened import Opened, open_subscription
-from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["Subscription"]
 
@@ -23,13 +23,13 @@ class Subscription:
     def __init__(
         self,
         place: Place,
-        schema: Schema[Any],
+        wire: Wire[Any],
         declared: Declarations,
         consumer: Consumer,
         keeping: Keeping,
     ) -> None:
         self.address = place.address
-        self._place, self._schema, self._declared = place, schema, declared
+        self._place, self._wire, self._declared = place, wire, declared
         self._consumer, self._keeping = consumer, keeping
         self._opened: Opened[Any] | None = None
         declared.open_with(self._bind)
@@ -54,7 +54,7 @@ class Subscription:
         return self.address in await paused(self._open.host.store)
 
     async def _bind(self, host: Host) -> None:
-        self._opened = await open_subscription(host, self._place, self._schema, self._keeping)
+        self._opened = await open_subscription(host, self._place, self._wire, self._keeping)
 
     @property
     def _open(self) -> Opened[Any]:

@@ -21,6 +21,8 @@ from isthmus.messaging.keeping import Keeping
 from isthmus.messaging.listening import Listening
 from isthmus.messaging.subscription import Subscription
 from isthmus.schema import Schema, schema_of
+from isthmus.schema.formats.choice import Choice
+from isthmus.schema.wire import Wire
 
 __all__ = ["Topic"]
 
@@ -35,13 +37,23 @@ class Topic(Generic[T]):
     processes are down. Made by `app.topic`.
     """
 
-    def __init__(self, name: str, payload: Sequence[type[T]], declared: Declarations) -> None:
+    def __init__(
+        self,
+        name: str,
+        payload: Sequence[type[T]],
+        declared: Declarations,
+        *,
+        format: Choice = None,
+    ) -> None:
         self.name = checked(name, what="topic")
         self.schema: Schema[T] = schema_of(_either(payload))
+        self.wire: Wire[T] = Wire(self.schema, place=name, format=format)
         self._declared = declared
         self._subscriptions: dict[str, Subscription] = {}
         self._opened: tuple[Envelope[T], Sender, Host] | None = None
-        declared.declare(DeclaredTopic(name=name, payload=self.schema))
+        declared.declare(
+            DeclaredTopic(name=name, payload=self.schema, datacontenttype=self.wire.datacontenttype)
+        )
         declared.open_with(self._bind)
 
     async def publish(
@@ -65,6 +77,8 @@ class Topic(Generic[T]):
             UnavailableError: It may have been. Publish it again under the same id.
         """
         envelope, sender, _ = self._opened or self._closed()
+        if self.wire.unready:
+            await self.wire.prepare()
         message = envelope.message(
             value,
             id=id,
@@ -80,6 +94,8 @@ class Topic(Generic[T]):
     async def publish_many(self, values: Iterable[T]) -> Sequence[str]:
         """Publish events in this order, in one go; return their ids."""
         envelope, sender, _ = self._opened or self._closed()
+        if self.wire.unready:
+            await self.wire.prepare()
         messages = [envelope.message(value) for value in values]
         await sender.send(messages)
         return [message.id for message in messages]
@@ -103,9 +119,9 @@ class Topic(Generic[T]):
             raise ConfigError(f"subscription {name!r} must not be called as its topic")
 
         def attached(function: Function) -> Function:
-            consumer = attach(function, place, self.schema, self._declared, options)
+            consumer = attach(function, place, self.schema, self._declared, options, wire=self.wire)
             self._subscriptions[name] = Subscription(
-                place, self.schema, self._declared, consumer, keeping or Keeping()
+                place, self.wire, self._declared, consumer, keeping or Keeping()
             )
             return function
 
@@ -128,12 +144,13 @@ class Topic(Generic[T]):
         listener that falls behind by more than a minute misses what is older.
         """
         *_, host = self._opened or self._closed()
-        async with Listening(host, self.name, self.schema, where or {}) as events:
+        async with Listening(host, self.name, self.wire, where or {}) as events:
             yield events
 
     async def _bind(self, host: Host) -> None:
+        self.wire.open(host.closing)
         envelope = Envelope(
-            self.schema, of=f"topic {self.name!r}", source=host.source, clock=host.clock
+            self.wire, of=f"topic {self.name!r}", source=host.source, clock=host.clock
         )
         self._opened = (envelope, Sender(host, self.name), host)
 

@@ -6,24 +6,18 @@ from typing import Any, Protocol
 import msgspec
 
 from isthmus.errors import ConfigError
+from isthmus.schema.carrier import Carrier
 from isthmus.schema.faults import every_fault, pydantic_faults
-from isthmus.schema.kinds import is_pydantic, type_name
+from isthmus.schema.kinds import is_protobuf, is_pydantic, type_name
+from isthmus.schema.protobuf import ProtobufCodec
 
 __all__ = ["Codec", "codec_of"]
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 
 
-class Codec(Protocol):
-    """One type's way to bytes and back, compiled once."""
-
-    datacontenttype: str
-    encode: Callable[[Any], bytes]
-    decode: Callable[[bytes], Any]
-
-    def faults(self, body: bytes, error: Exception) -> list[str]:
-        """Return every fault in `body`, which `decode` refused with `error`."""
-        ...
+class Codec(Carrier, Protocol):
+    """The carrier of a type's own format: JSON, mostly."""
 
     def json_schema(self) -> dict[str, Any]: ...
 
@@ -37,6 +31,8 @@ def codec_of(type_: Any) -> Codec:
     """
     if type_ is bytes:
         return _Octets()
+    if is_protobuf(type_):
+        return ProtobufCodec(type_)
     compile_ = _Pydantic if is_pydantic(type_) else _Msgspec
     try:
         return compile_(type_)
@@ -60,6 +56,12 @@ class _Octets:
     def decode(self, body: bytes) -> bytes:
         return body
 
+    def load(self, body: bytes) -> bytes:
+        return body
+
+    def build(self, value: dict[str, Any]) -> bytes:
+        raise TypeError(f"bytes have no versions: {value!r}")
+
     def faults(self, body: bytes, error: Exception) -> list[str]:  # noqa: ARG002
         return [f"body: {error}"]
 
@@ -75,6 +77,12 @@ class _Msgspec:
         msgspec.json.schema(type_, schema_hook=_foreign)  # a decoder alone takes any class
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
         self.encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+
+    def load(self, body: bytes) -> Any:
+        return msgspec.json.decode(body)
+
+    def build(self, value: dict[str, Any]) -> Any:
+        return self.decode(msgspec.json.encode(value))
 
     def faults(self, body: bytes, error: Exception) -> list[str]:
         return every_fault(self._type, body, error)
@@ -95,6 +103,12 @@ class _Pydantic:
 
         self._adapter: TypeAdapter[Any] = TypeAdapter(type_)
         self.decode: Callable[[bytes], Any] = self._adapter.validate_json
+
+    def load(self, body: bytes) -> Any:
+        return msgspec.json.decode(body)
+
+    def build(self, value: dict[str, Any]) -> Any:
+        return self.decode(msgspec.json.encode(value))
 
     def encode(self, value: Any) -> bytes:
         return self._adapter.dump_json(value, by_alias=True, warnings="error")

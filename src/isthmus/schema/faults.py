@@ -11,7 +11,7 @@ import msgspec
 
 from isthmus.schema.kinds import is_struct, members_of
 
-__all__ = ["MOST", "every_fault", "pydantic_faults"]
+__all__ = ["MOST", "every_fault", "faults_in", "pydantic_faults"]
 
 MOST = 50
 """Faults told of one payload; a long list of bad items says nothing new."""
@@ -28,6 +28,11 @@ def every_fault(type_: Any, body: bytes, error: Exception) -> list[str]:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as malformed:
         return [f"body: {malformed}"]
+    return faults_in(type_, value, error)
+
+
+def faults_in(type_: Any, value: Any, error: Exception) -> list[str]:
+    """Return the same of a body that was decoded, as far as its format goes, to `value`."""
     return list(islice(_faults(type_, value, "", depth=0), MOST)) or [_told(error, "")]
 
 

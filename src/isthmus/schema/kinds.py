@@ -7,7 +7,16 @@ from typing import Annotated, Any, Union, get_args, get_origin, is_typeddict
 
 import msgspec
 
-__all__ = ["instance_of", "is_model", "is_pydantic", "is_struct", "members_of", "type_name"]
+__all__ = [
+    "instance_of",
+    "is_model",
+    "is_protobuf",
+    "is_pydantic",
+    "is_struct",
+    "members_of",
+    "own_name",
+    "type_name",
+]
 
 _CONTAINERS = {
     list: (list, tuple, set, frozenset),
@@ -30,6 +39,18 @@ def is_pydantic(type_: Any) -> bool:
     return hasattr(type_, "__pydantic_validator__") or any(map(is_pydantic, get_args(type_)))
 
 
+def is_protobuf(type_: Any) -> bool:
+    """Return whether `type_` is a class that protoc generated; nobody need import protobuf."""
+    return hasattr(type_, "DESCRIPTOR") and hasattr(type_, "SerializeToString")
+
+
+def own_name(type_: Any) -> str:
+    """Return the name that a class has by itself; "" if its name means nothing."""
+    if is_protobuf(type_):
+        return type_.DESCRIPTOR.full_name
+    return type_name(type_) if is_model(type_) else ""
+
+
 def is_model(type_: Any) -> bool:
     """Return whether `type_` is a class with fields, whose name means something."""
     origin: Any = get_origin(type_) or type_
@@ -38,6 +59,7 @@ def is_model(type_: Any) -> bool:
         or is_typeddict(origin)
         or dataclasses.is_dataclass(origin)
         or hasattr(origin, "__pydantic_validator__")
+        or is_protobuf(origin)
     )
 
 

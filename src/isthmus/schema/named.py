@@ -6,10 +6,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from isthmus.errors import SchemaError
+from isthmus.errors import IsthmusError, SchemaError
 from isthmus.message import Message
+from isthmus.schema.carrier import Carrier
 from isthmus.schema.codec import Codec, codec_of
-from isthmus.schema.kinds import instance_of, type_name
+from isthmus.schema.faults import faults_in, pydantic_faults
+from isthmus.schema.kinds import instance_of, is_pydantic, type_name
 from isthmus.schema.whole import in_whole_numbers
 
 __all__ = ["PREFIX", "Label", "Schema", "Upcast", "Upcasters"]
@@ -98,8 +100,14 @@ class Schema(Generic[T]):
 
     def encode_member(self, value: T) -> bytes:
         """Like `encode`, of a value whose `member` this schema was found to be."""
+        return self.encode_by(self.codec, value)
+
+    def encode_by(self, codec: Carrier, value: T) -> bytes:
+        """The same in the format of `codec`."""
         try:
-            return self.codec.encode(value)
+            return codec.encode(value)
+        except IsthmusError:
+            raise
         except Exception as error:
             raise SchemaError(f"{self} cannot be sent: {error}") from error
 
@@ -113,9 +121,20 @@ class Schema(Generic[T]):
             SchemaError: The body does not fit (`problems` has every fault), is of another
                 name or a newer version, or an upcaster on the way is missing or failed.
         """
+        return self.decode_by(self.codec, body, dataschema)
+
+    def decode_by(self, codec: Carrier, body: bytes, dataschema: str) -> T:
+        """Like `decode`, of a body in the format of `codec`."""
         if dataschema != self.dataschema and dataschema and self.version:
-            body = self._upcast(body, dataschema)
-        return self.read(body)
+            label = Label.parse(dataschema)
+            if label is not None and label != (self.name, self.version):
+                return self._upcast(codec, body, label)
+        try:
+            return codec.decode(body)
+        except IsthmusError:
+            raise
+        except Exception as error:  # noqa: BLE001  of the model library: said in our words, below
+            return self._decoded_again(codec, body, error)
 
     def read(self, body: bytes) -> T:
         """Return the value in a body that comes without attributes, as that of a request.
@@ -123,21 +142,26 @@ class Schema(Generic[T]):
         Raises:
             SchemaError: The body does not fit; `problems` has every fault.
         """
-        try:
-            return self.codec.decode(body)
-        except Exception as error:  # noqa: BLE001  of the model library: said in our words, below
-            return self._decoded_again(body, error)
+        return self.decode_by(self.codec, body, "")
 
-    def _decoded_again(self, body: bytes, error: Exception) -> T:
+    def _decoded_again(self, codec: Carrier, body: bytes, error: Exception) -> T:
         """Read a body that was refused, as some libraries refuse 2.0 where an integer is wanted."""
-        mended = in_whole_numbers(body)
+        mended = in_whole_numbers(body) if codec is self.codec else body
         if mended != body:
             try:
-                return self.codec.decode(mended)
+                return codec.decode(mended)
             except Exception as left:  # noqa: BLE001  likewise
                 body, error = mended, left
-        problems = self.codec.faults(body, error)
+        problems = codec.faults(body, error)
         raise SchemaError(f"not a {self}: {'; '.join(problems)}", problems=problems) from error
+
+    def chosen(self, *, dataschema: str, type: str) -> "Schema[Any]":  # noqa: ARG002
+        """Return the schema that reads such a message: this one, or the union's member.
+
+        Raises:
+            SchemaError: None of its types does.
+        """
+        return self
 
     def decode_all(self, messages: Sequence[Message]) -> list[T]:
         """Return the values in their bodies; raises SchemaError as `decode` of the first
@@ -162,18 +186,18 @@ class Schema(Generic[T]):
         """Return it as a JSON Schema (2020-12) document of its own."""
         return self.codec.json_schema()
 
-    def _upcast(self, body: bytes, dataschema: str) -> bytes:
-        label = Label.parse(dataschema)
-        if label is None or label == (self.name, self.version):
-            return body
+    def _upcast(self, codec: Carrier, body: bytes, label: Label) -> T:
         self._refuse_unreadable(label)
-        value = _object_in(body, label)
+        value = _object_in(codec, body, label)
         for version in range(label.version, self.version):
             value = self._step(Label(self.name, version), value)
         try:
-            return msgspec.json.encode(value)
-        except Exception as error:
+            return codec.build(value)
+        except TypeError as error:
             raise SchemaError(f"the upcasters of {label} return no JSON: {error}") from error
+        except Exception as error:
+            problems = _faults_built(self.type, value, error)
+            raise SchemaError(f"not a {self}: {'; '.join(problems)}", problems=problems) from error
 
     def _refuse_unreadable(self, label: Label) -> None:
         if label.name != self.name:
@@ -204,8 +228,14 @@ def described(value: object) -> str:
     return f"{type(value).__qualname__}: {text[:80]}{'...' * (len(text) > 80)}"
 
 
-def _object_in(body: bytes, label: Label) -> dict[str, Any]:
+def _object_in(codec: Carrier, body: bytes, label: Label) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return msgspec.convert(codec.load(body), dict[str, Any])
+    except IsthmusError:
+        raise
+    except Exception as error:
         raise SchemaError(f"not a {label}: {error}", problems=[f"body: {error}"]) from error
+
+
+def _faults_built(type_: Any, value: dict[str, Any], error: Exception) -> list[str]:
+    return pydantic_faults(error) if is_pydantic(type_) else faults_in(type_, value, error)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar, overload
 
 from isthmus.errors import ConfigError
-from isthmus.schema.kinds import is_model, members_of, type_name
+from isthmus.schema.kinds import is_model, members_of, own_name, type_name
 from isthmus.schema.named import Label, Schema, Upcast
 from isthmus.schema.union import UnionSchema
 
@@ -82,7 +82,7 @@ class Registry:
         members = members_of(type_)
         if members and all(map(is_model, members)):
             return UnionSchema(type_, [self.of(member) for member in members])
-        made: Schema[Any] = Schema(type_, name=type_name(type_) if is_model(type_) else "")
+        made: Schema[Any] = Schema(type_, name=own_name(type_))
         with suppress(NameError):  # refers to a class further down its module: compiled when used
             _ = made.codec
         return made

@@ -42,10 +42,13 @@ class UnionSchema(Schema[Any]):
         return self.member(value).encode_member(value)
 
     def decode(self, body: bytes, *, dataschema: str = "", type: str = "") -> Any:
+        return self.chosen(dataschema=dataschema, type=type).decode(body, dataschema=dataschema)
+
+    def chosen(self, *, dataschema: str, type: str) -> Schema[Any]:
         label = Label.parse(dataschema)
         name = label.name if label else type
         if member := self._by_name.get(name):
-            return member.decode(body, dataschema=dataschema)
+            return member
         known = ", ".join(self._by_name)
         raise SchemaError(
             f"a message of type {name!r} is none of {known}; "

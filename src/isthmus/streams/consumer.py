@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from isthmus.contracts import Edge, Member
 from isthmus.errors import IsthmusError, UnavailableError
-from isthmus.handling.calling.handler import Handler
+from isthmus.handling.calling.handler import Bindable
 from isthmus.handling.facts import ConsumerStalled
 from isthmus.handling.host import Host
 from isthmus.streams.facts import GroupStopped
@@ -24,7 +24,7 @@ _log = logging.getLogger("isthmus.streams")
 class GroupConsumer:
     """One group's consumer in this process, and that of its parked records; a Worker."""
 
-    def __init__(self, of: Place, handler: Handler, options: GroupOptions) -> None:
+    def __init__(self, of: Place, handler: Bindable, options: GroupOptions) -> None:
         self.of, self._handler, self._options = of, handler, options
         self.name = f"stream:{of.address}"
         self._parked = ParkedConsumer(of, handler, options.handling())

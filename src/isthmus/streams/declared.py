@@ -15,6 +15,8 @@ class DeclaredStream(Declared, frozen=True, kw_only=True):
     kind: ClassVar[str] = "stream"
     payload: Schema[Any]
     """Written, it is the schema's name and version, or the type."""
+    datacontenttype: str = "application/json"
+    """What is written; other formats are read, too."""
     partitions: int
     retention: float | None
     max_bytes: int | None

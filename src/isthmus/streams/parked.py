@@ -5,7 +5,7 @@ from copy import copy
 
 from isthmus.contracts import Ack, Delivery, Nack, Outcome, Receiver, StoreEngine, Tx
 from isthmus.errors import LeaseLostError
-from isthmus.handling.calling.handler import Handler
+from isthmus.handling.calling.handler import Bindable
 from isthmus.handling.consuming.consumer import Consumer
 from isthmus.handling.consuming.failures import EARLIER
 from isthmus.handling.consuming.options import HandlerOptions
@@ -31,7 +31,7 @@ def beside_the_rows(host: Host) -> Host:
 class ParkedConsumer(Consumer):
     """The consumer of one group's parked records; its host is `beside_the_rows`."""
 
-    def __init__(self, of: Place, handler: Handler, options: HandlerOptions) -> None:
+    def __init__(self, of: Place, handler: Bindable, options: HandlerOptions) -> None:
         super().__init__(of, AtOrigin(handler), options, kind="parked")
         self._place = of
 

@@ -7,7 +7,7 @@ import msgspec
 
 from isthmus.contracts import Record
 from isthmus.errors import SchemaError
-from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 
 __all__ = ["Recorded", "recorded"]
 
@@ -27,11 +27,11 @@ class Recorded(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     headers: Mapping[str, str]
 
 
-def recorded(record: Record, schema: Schema[T]) -> Recorded[T]:
+def recorded(record: Record, wire: Wire[T]) -> Recorded[T]:
     """Raises SchemaError, saying where the record lies."""
     message = record.message
     try:
-        value = schema.decode(message.body, dataschema=message.dataschema, type=message.type)
+        value = wire.read(message)
     except SchemaError as error:
         where = f"partition {record.partition}, offset {record.offset}"
         raise SchemaError(f"{where}: {error}", problems=error.problems) from error

@@ -10,6 +10,7 @@ from isthmus.contracts import LogEngine
 from isthmus.errors import ConfigError, NotFoundError, UnsupportedError
 from isthmus.handling.address import checked
 from isthmus.handling.calling.handler import Handler
+from isthmus.handling.consuming.fetching import fetching
 from isthmus.handling.consuming.guarding import guarding
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.envelope import Envelope
@@ -17,6 +18,8 @@ from isthmus.handling.host import Host
 from isthmus.handling.outbox import Appender
 from isthmus.message import Message
 from isthmus.schema import Schema, schema_of
+from isthmus.schema.formats.choice import Choice
+from isthmus.schema.wire import Wire
 from isthmus.streams.consumer import GroupConsumer
 from isthmus.streams.declared import DeclaredGroup, DeclaredStream
 from isthmus.streams.group import Group
@@ -58,9 +61,11 @@ class Stream(Generic[T]):
         retention: Span | None = None,
         max_bytes: int | None = None,
         compaction: bool = False,
+        format: Choice = None,
     ) -> None:
         self.name = checked(name, what="stream")
         self.schema: Schema[T] = schema_of(payload)
+        self.wire: Wire[T] = Wire(self.schema, place=name, format=format)
         self._key = key_function(key, payload)
         self._declared = declared
         self._groups: dict[str, Group] = {}
@@ -68,6 +73,7 @@ class Stream(Generic[T]):
         self._limits = DeclaredStream(
             name=name,
             payload=self.schema,
+            datacontenttype=self.wire.datacontenttype,
             partitions=_above_zero("partitions", partitions),
             retention=None if retention is None else _above_zero("retention", seconds(retention)),
             max_bytes=None if max_bytes is None else _above_zero("max_bytes", max_bytes),
@@ -98,6 +104,8 @@ class Stream(Generic[T]):
         if id is not None and len(values) != 1:
             raise ConfigError(f"id={id!r} is for one value, got {len(values)}; append them singly")
         opened = self._open
+        if self.wire.unready:
+            await self.wire.prepare()
         messages = [
             opened.envelope.message(
                 value, id=id, key=self._key(value) if key is None else key, headers=headers
@@ -113,6 +121,8 @@ class Stream(Generic[T]):
         """Append any number of records, as many at once as the engine takes; return
         how many. Outside a transaction, an error leaves the leading ones appended."""
         opened, count, batch = self._open, 0, list[Message]()
+        if self.wire.unready:
+            await self.wire.prepare()
         most = min(MOST, opened.log.capabilities.max_batch)
         for value in values:
             batch.append(opened.envelope.message(value, key=self._key(value), headers=headers))
@@ -165,7 +175,9 @@ class Stream(Generic[T]):
         async with aclosing(read_from(log, self.name, starts, on=follow)) as found:
             async for record in found:
                 if key is None or record.message.key == key:
-                    yield recorded(record, self.schema)
+                    if self.wire.remote:
+                        await self.wire.fetch([record.message])
+                    yield recorded(record, self.wire)
 
     def group(self, name: str, **options: Unpack[GroupWords]) -> Callable[[Function], Function]:
         """Have a function handle every record, as the group `name`; GroupOptions says
@@ -184,6 +196,7 @@ class Stream(Generic[T]):
                 declared=self._declared,
                 batch=chosen.batch > 1,
                 guard=chosen.policy and guarding(chosen.policy),
+                wire=self.wire,
             )
             self._declared.declare(
                 DeclaredGroup(
@@ -194,7 +207,7 @@ class Stream(Generic[T]):
                 )
             )
             self._groups[name] = Group(of, chosen, self._declared)
-            self._declared.work(GroupConsumer(of, handler, chosen))
+            self._declared.work(GroupConsumer(of, fetching(handler), chosen))
             return function
 
         return attached
@@ -253,8 +266,9 @@ class Stream(Generic[T]):
             max_bytes=limits.max_bytes,
             compaction=limits.compaction,
         )
+        self.wire.open(host.closing)
         envelope = Envelope(
-            self.schema, of=f"stream {self.name!r}", source=host.source, clock=host.clock
+            self.wire, of=f"stream {self.name!r}", source=host.source, clock=host.clock
         )
         self._opened = _Opened(host, host.log, envelope, Appender(host, self.name).append)
 

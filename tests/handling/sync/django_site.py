@@ -46,7 +46,7 @@ class Order(models.Model):
         app_label = "shop"
 
     def __str__(self) -> str:
-        return self.number
+        return str(self.number)
 
 
 class Placed(msgspec.Struct):

@@ -24,6 +24,7 @@ from isthmus.handling.unit import current
 from isthmus.message import Message
 from isthmus.schema import Schema
 from isthmus.schema.kinds import type_name
+from isthmus.schema.wire import Wire
 
 __all__ = ["Bindable", "Failed", "Handler", "Invoke"]
 
@@ -54,11 +55,17 @@ class Handler:
         declared: Declarations,
         batch: bool = False,
         guard: Guard | None = None,
+        wire: Wire[Any] | None = None,
     ) -> None:
-        """Raises ConfigError if the signature asks for what cannot be given."""
+        """`wire`: what reads the payloads; JSON unless it is given.
+
+        Raises:
+            ConfigError: The signature asks for what cannot be given.
+        """
         self.function, self.schema, self.batch = function, schema, batch
         self.signature = Signature(function)
         self._declared, self._guard = declared, guard
+        self.wire = wire or Wire(schema, place="")
         self.returned = returned(self.signature, batch=batch)
         self._payload = Payload(self.signature, schema, batch=batch)
         self._plan = self._planned()
@@ -118,17 +125,15 @@ class Handler:
         if not self.signature.is_async:
             return None
         shape = _SHAPES.get(self._payload.shape)
-        return shape and shape(function, self.schema.decode)
+        return shape and shape(function, self.wire.read)
 
     # --- all others --------------------------------------------------------------------------
 
     def _single(self, host: Host, function: Function) -> Invoke:
-        decode, read = self.schema.decode, self._payload.is_read
+        read, is_read = self.wire.read, self._payload.is_read
 
         async def invoke(messages: Sequence[Message]) -> None:
-            message, value = messages[0], None
-            if read:
-                value = decode(message.body, dataschema=message.dataschema, type=message.type)
+            value = read(messages[0]) if is_read else None
             await self._call(function, MessageCall(host, messages, value))
 
         return invoke
@@ -146,17 +151,16 @@ class Handler:
     def _read(self, messages: Sequence[Message], failed: dict[int, Exception]) -> Batch[Any]:
         """Return what can be read; the others are failures of their own."""
         try:
-            values = self.schema.decode_all(messages)
+            values = self.wire.read_all(messages)
         except SchemaError:
             return self._read_each(messages, failed)
         return Batch(values, messages, range(len(values)), failed)
 
     def _read_each(self, messages: Sequence[Message], failed: dict[int, Exception]) -> Batch[Any]:
-        decode, read = self.schema.decode, list[tuple[Any, Message, int]]()
+        read = list[tuple[Any, Message, int]]()
         for place, message in enumerate(messages):
             try:
-                value = decode(message.body, dataschema=message.dataschema, type=message.type)
-                read.append((value, message, place))
+                read.append((self.wire.read(message), message, place))
             except SchemaError as error:
                 failed[place] = error
         values, kept, places = zip(*read, strict=True) if read else ((), (), ())
@@ -175,33 +179,33 @@ def _translated(invoke: Invoke, translate: Translate) -> Invoke:
     return led
 
 
-def _payload(function: Function, decode: Callable[..., Any]) -> Invoke:
+Read = Callable[[Message], Any]
+
+
+def _payload(function: Function, read: Read) -> Invoke:
+    async def invoke(messages: Sequence[Message]) -> None:
+        await function(read(messages[0]))
+
+    return invoke
+
+
+def _payload_transaction(function: Function, read: Read) -> Invoke:
+    async def invoke(messages: Sequence[Message]) -> None:
+        unit = current.get() or given.unit()
+        await function(read(messages[0]), unit.begin())
+
+    return invoke
+
+
+def _payload_message(function: Function, read: Read) -> Invoke:
     async def invoke(messages: Sequence[Message]) -> None:
         message = messages[0]
-        await function(decode(message.body, dataschema=message.dataschema, type=message.type))
+        await function(read(message), message)
 
     return invoke
 
 
-def _payload_transaction(function: Function, decode: Callable[..., Any]) -> Invoke:
-    async def invoke(messages: Sequence[Message]) -> None:
-        message, unit = messages[0], current.get() or given.unit()
-        value = decode(message.body, dataschema=message.dataschema, type=message.type)
-        await function(value, unit.begin())
-
-    return invoke
-
-
-def _payload_message(function: Function, decode: Callable[..., Any]) -> Invoke:
-    async def invoke(messages: Sequence[Message]) -> None:
-        message = messages[0]
-        value = decode(message.body, dataschema=message.dataschema, type=message.type)
-        await function(value, message)
-
-    return invoke
-
-
-_SHAPES: Mapping[tuple[str, ...], Callable[[Function, Callable[..., Any]], Invoke]] = {
+_SHAPES: Mapping[tuple[str, ...], Callable[[Function, Read], Invoke]] = {
     ("payload",): _payload,
     ("payload", "transaction"): _payload_transaction,
     ("payload", "message"): _payload_message,

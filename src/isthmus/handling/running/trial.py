@@ -20,7 +20,7 @@ from isthmus.handling.host import Host
 from isthmus.handling.running.opening import opened
 from isthmus.handling.running.runtime import Runtime
 from isthmus.message import Message
-from isthmus.schema import Schema
+from isthmus.schema.wire import Wire
 from isthmus.settings import Settings
 from isthmus.signals import Signals
 
@@ -59,7 +59,7 @@ class _Sendable(Protocol[T]):
     def name(self) -> str: ...
 
     @property
-    def schema(self) -> Schema[T]: ...
+    def wire(self) -> Wire[T]: ...
 
 
 class Trial:
@@ -140,11 +140,7 @@ class Trial:
 
     def sent(self, to: _Sendable[T]) -> list[T]:
         """Return what was sent to a queue or published on a topic, and committed."""
-        schema = to.schema
-        return [
-            schema.decode(message.body, dataschema=message.dataschema, type=message.type)
-            for message in self.messages(to)
-        ]
+        return to.wire.read_all(self.messages(to))
 
     def messages(self, to: _Sendable[Any]) -> Sequence[Message]:
         """Return the same as messages, with their ids, keys and headers."""
