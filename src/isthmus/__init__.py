@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
+    from isthmus.services.rpc import Service
     from isthmus.streams import Stream
 
 __version__ = "0.1.0"
@@ -105,6 +106,7 @@ _HOMES = {
     ),
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
+    "isthmus.services.rpc": ("Service",),
     "isthmus.streams": ("Stream",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -143,6 +145,7 @@ __all__ = [
     "Reject",
     "Retry",
     "SchemaError",
+    "Service",
     "StatementError",
     "Stream",
     "SyncTransaction",

@@ -75,7 +75,11 @@ def transient_result(result: object) -> bool:
 
 
 def never_ran(failure: object) -> bool:
-    """Return whether an error, or a result, makes certain that the call had no effect."""
+    """Return whether an error, or a result, makes certain that the call had no effect: one that
+    has an attribute `never_ran` says it itself."""
+    told = getattr(failure, "never_ran", None)
+    if isinstance(told, bool):
+        return told
     if isinstance(failure, NotCalledError | ConnectionRefusedError) or _is_one_of(failure, UNMADE):
         return True
     return status_of(failure) in REFUSED

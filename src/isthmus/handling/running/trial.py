@@ -30,8 +30,8 @@ T = TypeVar("T")
 WITNESS = "isthmus-trial"
 """The subscription that sees everything sent."""
 
-SERVER = "http"
-"""The worker that is left out: sockets know nothing of virtual time."""
+SERVERS = frozenset(("grpc", "http"))
+"""The workers that are left out: sockets know nothing of virtual time."""
 
 MEMORY = "memory://"
 
@@ -82,7 +82,7 @@ class Trial:
     async def __aenter__(self) -> Self:
         self.host: Host = await self._opening.__aenter__()
         self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
-        self._runtime = Runtime(self._declared, self.host, apart={SERVER}, leisure=LEISURE)
+        self._runtime = Runtime(self._declared, self.host, apart=SERVERS, leisure=LEISURE)
         self._running = asyncio.create_task(self._runtime.run())
         await self.settle()
         return self
