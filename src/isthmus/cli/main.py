@@ -17,6 +17,7 @@ COMMANDS = {
     ),
     "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
+    "proto": ("isthmus.cli.proto:proto", "Write the .proto of gRPC services; keep their numbers."),
     "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
     "engines": ("isthmus.cli.engines:engines", "Show the installed engines and what they can."),
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RpcUnreachableError,
     )
     from isthmus.services.rpc.facts import RpcListening
+    from isthmus.services.rpc.foreign import from_proto
     from isthmus.services.rpc.marks import (
         Fixed32,
         Fixed64,
@@ -62,6 +63,7 @@ _HOMES = {
         "RpcUnreachableError",
     ),
     "facts": ("RpcListening",),
+    "foreign": ("from_proto",),
     "marks": (
         "Fixed32",
         "Fixed64",
@@ -111,6 +113,7 @@ __all__ = [
     "UInt64",
     "Wire",
     "default_policy",
+    "from_proto",
     "given",
     "idempotent",
     "sending",

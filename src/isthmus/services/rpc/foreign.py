@@ -8,18 +8,27 @@ from google.protobuf import message_factory
 
 from isthmus.errors import ConfigError
 from isthmus.services.rpc.contract.compiling import compiled
+from isthmus.services.rpc.service import Service
 from isthmus.services.rpc.wire.shapes import snake
 
-__all__ = ["service_from"]
+__all__ = ["from_proto"]
 
 
-def service_from(path: Path, name: str, base: type) -> Any:
-    """Return a class below `base`, with a method for each rpc, and `messages`: the classes of
-    all messages in the file, by name.
+def from_proto(path: str | Path, *, name: str) -> Any:
+    """Return the service `name` of a .proto, or of a compiled descriptor set, as a class derived
+    from Service: a method for each rpc, in small letters, that takes and gives Protobuf's own
+    messages; and `messages`, the classes of all in the file, by name. `path` is as seen from
+    the working directory.
+
+        Orders = from_proto("orders.proto", name="shop.v1.OrderService")
+        PlaceRequest = Orders.messages["PlaceRequest"]
+
+    Derive from it to implement it, or give it to a stub.
 
     Raises:
         ConfigError: It cannot be compiled, or has no service `name`.
     """
+    path = Path(path).absolute()
     pool = compiled(path)
     try:
         service = pool.FindServiceByName(name)
@@ -30,12 +39,12 @@ def service_from(path: Path, name: str, base: type) -> Any:
         attribute = snake(method.name)
         members[attribute] = _function(attribute, method)
     members["__module__"] = __name__
-    made: Any = type(base)
-    return made(service.name, (base,), members, name=name, proto=path)
+    made: Any = type(Service)
+    return made(service.name, (Service,), members, name=name, proto=path)
 
 
 def _messages(file: Any) -> dict[str, Any]:
-    found = {}
+    found = dict[str, Any]()
     for name, descriptor in file.message_types_by_name.items():
         found[name] = message_factory.GetMessageClass(descriptor)
     return found

@@ -64,18 +64,6 @@ class Service:
             raise ConfigError("Service itself is no service: derive from it, with a name")
         return cls.__interface
 
-    @staticmethod
-    def from_proto(path: str | Path, *, name: str) -> "type[Service]":
-        """Return the service `name` of a .proto, or a compiled descriptor set, as a class
-        whose methods take and give Protobuf's own messages; `path` is as seen from here.
-
-        Raises:
-            ConfigError: It cannot be compiled, or has no such service.
-        """
-        from isthmus.services.rpc.foreign import service_from
-
-        return service_from(Path(path).absolute(), name, Service)
-
 
 def interface_of(service: object) -> Interface:
     """Return the interface of a Service's class, or of an object of one.

@@ -51,12 +51,12 @@ def carried(own: Pairs) -> Pairs | None:
     here carries."""
     unit = current.get()
     context = unit.batch[0].message.headers if unit is not None and unit.batch else trace.get()
-    id, added = request_id.get(), _added.get()
-    if not (context or id or added):
+    called, added = request_id.get(), _added.get()
+    if not (context or called or added):
         return own or None
     found = dict(own)
-    if id:
-        found["x-request-id"] = id
+    if called:
+        found["x-request-id"] = called
     for name in (TRACEPARENT, TRACESTATE):
         if (value := context.get(name)) and value.isascii() and value.isprintable():
             found[name] = value

@@ -146,8 +146,10 @@ class Calls:
 
 
 def _checked(address: str) -> str:
-    if ":" not in address or "://" in address and not address.startswith(("dns:", "xds:", "unix:")):
+    foreign = "://" in address and not address.startswith(("dns:", "xds:", "unix:"))
+    if ":" not in address or foreign:
         raise ConfigError(
-            f"address {address!r}: expected host and port, as 'inventory:50051'; TLS is said by tls="
+            f"address {address!r}: expected host and port, as 'inventory:50051'; TLS is said by "
+            "tls="
         )
     return address

@@ -75,7 +75,8 @@ def lock_of(interface: Interface) -> Lock | None:
     wanted = None if interface.lock is None else interface.beside(interface.lock)
     if wanted is not None and not wanted.is_file():
         raise ConfigError(
-            f"{interface.title}: there is no lock {wanted} yet; `isthmus proto MODULE:APP` writes it"
+            f"{interface.title}: there is no lock {wanted} yet; `isthmus proto MODULE:APP` "
+            "writes it"
         )
     path = find_lock(interface.file, wanted=wanted)
     return None if path is None else Lock.read(path)

@@ -64,6 +64,13 @@ class DraftMethod(NamedTuple):
         return f"({takes}) returns ({'stream ' if out_streams else ''}{self.gives})"
 
 
+class _Unnamed(NamedTuple):
+    """The message of a side that says None."""
+
+    method: str
+    ending: str
+
+
 class Draft:
     """Collects what a service's methods need, in the order in which it is met."""
 
@@ -86,7 +93,7 @@ class Draft:
         """Return the message of a request or an answer; nothing is an empty message, which
         may get fields later."""
         if type_ is None:
-            name = self._named(f"{method.name}{ending}", (method.name, ending))
+            name = self._named(f"{method.name}{ending}", _Unnamed(method.attribute, ending))
             self.messages.setdefault(name, DraftMessage(name, (), ""))
             return name
         if not is_model(type_):
@@ -169,16 +176,17 @@ def _refuse_twice(owner: str, names: Sequence[str]) -> None:
 
 
 def _place(type_: Any) -> str:
-    if isinstance(type_, tuple):
-        return f"what {'.'.join(type_)} is called by itself"
+    if isinstance(type_, _Unnamed):
+        return f"what {type_.method}() takes or gives where it says None"
     return f"{type_.__module__}.{type_name(type_)}"
 
 
 def _told(type_: Any) -> str:
     """Return what its author wrote of it; not what a library made up."""
     origin: Any = get_origin(type_) or type_
-    text: Any = vars(origin).get("__doc__")
-    made_up = not isinstance(text, str) or text.startswith(f"{origin.__name__}(")
+    own: dict[str, Any] = origin.__dict__
+    text = str(own.get("__doc__") or "")
+    made_up = text.startswith(f"{origin.__name__}(")
     if made_up or (is_struct(origin) and origin is msgspec.Struct):
         return ""
     return inspect.cleandoc(text)

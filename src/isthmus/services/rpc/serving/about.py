@@ -28,14 +28,16 @@ class About:
             ) from error
         self._services, self._files = services, files
         self._serving = health_pb2.HealthCheckResponse.SERVING
-        self._health: Any = health.aio.HealthServicer()
+        asynchronous: Any = vars(health)["aio"]
+        self._health: Any = asynchronous.HealthServicer()
 
     async def add_to(self, server: Any, *, reflection: bool) -> None:
         from grpc_health.v1 import health_pb2_grpc
 
+        added: Any = health_pb2_grpc
         for name in self._services:
             await self._health.set(name, self._serving)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        added.add_HealthServicer_to_server(self._health, server)
         if reflection:
             server.add_generic_rpc_handlers(self._reflection())
 

@@ -51,15 +51,16 @@ class Answering:
 
     def handler(self) -> Any:
         """Return what grpcio calls. It decodes nothing: an error in it would reach the caller."""
+        made: Any = grpc
         match self._wired.method.kind:
             case Kind.UNARY:
-                return grpc.unary_unary_rpc_method_handler(self._unary())
+                return made.unary_unary_rpc_method_handler(self._unary())
             case Kind.SERVER_STREAM:
-                return grpc.unary_stream_rpc_method_handler(self._server_stream)
+                return made.unary_stream_rpc_method_handler(self._server_stream)
             case Kind.CLIENT_STREAM:
-                return grpc.stream_unary_rpc_method_handler(self._client_stream)
+                return made.stream_unary_rpc_method_handler(self._client_stream)
             case Kind.BIDIRECTIONAL:
-                return grpc.stream_stream_rpc_method_handler(self._bidirectional)
+                return made.stream_stream_rpc_method_handler(self._bidirectional)
 
     # --- one answer --------------------------------------------------------------------------
 
@@ -109,8 +110,8 @@ class Answering:
         if endpoint.is_plain and endpoint.signature.is_async and not self._middleware:
             function = endpoint.function
             if not endpoint.wired.method.parameter:
-                return lambda request, context: function()
-            return lambda request, context: function(request)
+                return lambda _, __: function()
+            return lambda request, _: function(request)
 
         async def once(request: Any, context: Any) -> Any:
             async with RpcCall(host, context, request) as call:
@@ -229,9 +230,9 @@ class Answering:
             error, Exception | asyncio.CancelledError
         ):
             return
-        status, id = status_of_error(error), request_id.get()
-        self._tell(status, error, id)
-        trailers: list[tuple[str, str | bytes]] = [(REQUEST_ID, id)]
+        status, called = status_of_error(error), request_id.get()
+        self._tell(status, error, called)
+        trailers: list[tuple[str, str | bytes]] = [(REQUEST_ID, called)]
         details = _short(status.details)
         if status.violations or status.retry_after is not None:
             violations, after = status.violations, status.retry_after
@@ -239,7 +240,7 @@ class Answering:
             trailers.append((TRAILER, told))
         await context.abort(_CODES[status.code], details, tuple(trailers))
 
-    def _tell(self, status: Status, error: BaseException, id: str) -> None:
+    def _tell(self, status: Status, error: BaseException, called: str) -> None:
         """Log what the caller is not told."""
         ours = status.code in {Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}
         if not ours or isinstance(error, Problem):
@@ -249,7 +250,7 @@ class Answering:
             "%s answered %s (request %s): %r",
             self._title,
             status.code.name,
-            id,
+            called,
             error,
             exc_info=error if status.unforeseen else None,
         )

@@ -30,9 +30,9 @@ class Value(NamedTuple):
 class Part(Protocol):
     """A message within, that is filled."""
 
-    def fill(self, message: Any, value: Any) -> None: ...
+    def fill(self, message: Any, value: Any, /) -> None: ...
 
-    def read(self, message: Any) -> Any: ...
+    def read(self, message: Any, /) -> Any: ...
 
     def unreadable(self, message: Any, path: str) -> list[str]:
         """Return every reason for which it cannot be read."""
@@ -46,14 +46,15 @@ class Part(Protocol):
 Element = Value | Part
 
 
-class KnownPart(NamedTuple):
+class KnownPart:
     """A message of Protobuf's own."""
 
-    fill: Callable[[Any, Any], None]
-    read: Callable[[Any], Any]
-    python: type
-    message: Callable[[], Any]
-    """Makes an empty one, to try."""
+    def __init__(self, known: Known, message: Callable[[], Any]) -> None:
+        """`message` makes an empty one, to try."""
+        moment = known.name.endswith("Timestamp")
+        self.fill: Callable[[Any, Any], None] = fill_timestamp if moment else fill_duration
+        self.read: Callable[[Any], Any] = read_timestamp if moment else read_duration
+        self.python, self.message = known.python, message
 
     def unreadable(self, message: Any, path: str) -> list[str]:
         try:
@@ -77,9 +78,7 @@ def scalar_value(scalar: Scalar) -> Value:
 
 
 def known_part(known: Known, message: Callable[[], Any]) -> Part:
-    if known.name.endswith("Timestamp"):
-        return KnownPart(fill_timestamp, read_timestamp, known.python, message)
-    return KnownPart(fill_duration, read_duration, known.python, message)
+    return KnownPart(known, message)
 
 
 def symbols(type_: type[enum.Enum], numbers: Mapping[str, int]) -> Value:

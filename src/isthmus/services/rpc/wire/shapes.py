@@ -165,7 +165,7 @@ def _single(hint: Any, *, within: str = "") -> Single:
         return _marked(hint, SCALARS[plain])
     if isinstance(plain, type) and issubclass(plain, enum.Enum):
         return Enumeration(plain)
-    if is_model(plain) and (hasattr(plain, "__dataclass_fields__") or not _is_dict(plain)):
+    if is_model(plain) and not _is_dict(plain):
         return Nested(plain)
     raise ShapeError(_refusal(plain, within))
 
@@ -181,9 +181,8 @@ def _marked(hint: Any, scalar: Scalar) -> Scalar:
 
 
 def _literal(plain: Any) -> Scalar:
-    kinds = {type(value) for value in get_args(plain)}
     for kind in (str, int):
-        if kinds == {kind}:
+        if all(type(value) is kind for value in get_args(plain)):
             return SCALARS[kind]
     raise ShapeError(f"{plain}: values of one Literal are all str, or all int")
 
