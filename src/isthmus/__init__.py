@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
     from isthmus.services.client import Client
+    from isthmus.services.rpc import Service
     from isthmus.services.versioning import MediaType, Uri
     from isthmus.settings import HttpUrl, Secret, Url
     from isthmus.streams import Stream
@@ -116,6 +117,7 @@ _HOMES = {
     "isthmus.services.versioning": ("MediaType", "Uri"),
     "isthmus.services.client": ("Client",),
     "isthmus.settings": ("HttpUrl", "Secret", "Url"),
+    "isthmus.services.rpc": ("Service",),
     "isthmus.streams": ("Stream",),
     "isthmus.versions": ("Version", "Versions"),
 }
@@ -161,6 +163,7 @@ __all__ = [
     "Retry",
     "SchemaError",
     "Secret",
+    "Service",
     "StatementError",
     "Stream",
     "SyncTransaction",

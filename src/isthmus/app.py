@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from isthmus.services.documents import Security
     from isthmus.services.layers.idempotency import Idempotency
     from isthmus.services.rest.options import RouteWords
+    from isthmus.services.rpc import Service, StubWords
     from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
@@ -199,6 +200,32 @@ class Module:
         )
 
     # --- gRPC -------------------------------------------------------------------------------
+
+    def serve(self, service: "Service") -> None:
+        """Serve a gRPC service: an object of a class that derives from Service.
+
+        Its methods may take, beside their request, by annotation: Metadata, Peer, headers,
+        dependencies, resources, and a Transaction where nothing streams: committed before the
+        answer is sent, run again on conflict. Errors leave as statuses; raise Problem for
+        your own. Field numbers are those of `proto.lock`, which `isthmus proto` keeps.
+        """
+        from isthmus.services.rpc.doors import serve
+
+        serve(self.declarations, service)
+
+    def stub(self, service: type[T], address: str, **options: "Unpack[StubWords]") -> T:
+        """Declare a gRPC service that is called; open while the App is. What is returned has
+        the methods of `service`, of which only the interface is needed:
+
+            inventory = app.stub(Inventory, "inventory:50051")
+            await inventory.reserve(ReserveRequest(...))
+
+        Every call is guarded, by default with 30 s in all, three attempts of 10 s, a circuit
+        breaker and a bulkhead, which are the stub's own; `policy=` replaces them. See `Stub`.
+        """
+        from isthmus.services.rpc.doors import stub
+
+        return stub(self.declarations, service, address, **options)
 
     # --- calling others ---------------------------------------------------------------------
 

@@ -99,6 +99,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     its partitions are given to the others."""
     lease: Annotated[float, Meta(ge=1, le=43_200)] = 30.0
     """Seconds a process holds a message of its own housekeeping (outbox, schedules)."""
+    grpc_host: str = "127.0.0.1"
+    """Address that gRPC is served on."""
+    grpc_port: Annotated[int, Meta(ge=0, le=65_535)] = 50_051
+    """Port that gRPC is served on; 0 is any that is free."""
+    grpc_shared: bool = False
+    """Whether other processes serve gRPC on the same port; set by `isthmus run --workers`."""
+    grpc_limit: Annotated[int, Meta(ge=1_024, le=1 << 31)] = 4 << 20
+    """Bytes of one gRPC message that is received, at most."""
+    grpc_streams: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
+    """Calls at once on one gRPC connection; more wait at the client."""
+    grpc_reflection: bool = True
+    """Whether a gRPC server tells which services it has, and their messages."""
     log_level: Level = "info"
     """Least severe level that is logged."""
 

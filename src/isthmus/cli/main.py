@@ -19,6 +19,7 @@ COMMANDS = {
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
     "api": ("isthmus.cli.api:api", "Compare revisions of an API; tell what versions changed."),
     "settings": ("isthmus.cli.settings:settings", "Show settings, and where each is from."),
+    "proto": ("isthmus.cli.proto:proto", "Write the .proto of gRPC services; keep their numbers."),
     "describe": ("isthmus.cli.describe:describe", "Show all that an app declares."),
     "openapi": ("isthmus.cli.documents:openapi", "Write the OpenAPI document of its routes."),
     "asyncapi": ("isthmus.cli.documents:asyncapi", "Write the AsyncAPI document of its messages."),

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,6 +20,8 @@ from isthmus.cli.reload import changes
 from isthmus.cli.supervisor import HOPELESS, UNOPENED, Supervisor
 from isthmus.errors import ConfigError, IsthmusError
 from isthmus.handling.calling.resources import ResourceError
+from isthmus.services.rpc.serving.listener import address_of as address_for
+from isthmus.services.rpc.serving.listener import reserved
 from isthmus.services.serving.listener import address_of, listen
 from isthmus.settings import Settings
 from isthmus.url import redacted
@@ -54,6 +57,9 @@ _log = logging.getLogger("isthmus")
     type=click.Choice(["uvicorn", "granian"]),
     help="What serves HTTP; granian speaks HTTP/2 too.",
 )
+@click.option("--grpc-host", metavar="ADDRESS", help="Address for gRPC; 127.0.0.1 by default.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Port for gRPC; 50051.")
+@click.option("--grpc-shared", type=bool, hidden=True)
 @click.option("--engine", metavar="URL", help="Engine, as sqlite:///shop.db.")
 @click.option("--store", metavar="URL", help="Store, if it is another than the engine.")
 @click.option("--drain", type=float, metavar="SECONDS", help="Time to finish in; 30 by default.")
@@ -71,7 +77,7 @@ def run(
     log_level: str | None,
     **given: Any,
 ) -> None:
-    """Run an app: serve HTTP, consume, relay, schedule; until Ctrl-C or SIGTERM."""
+    """Run an app: serve HTTP and gRPC, consume, relay, schedule; until Ctrl-C or SIGTERM."""
     spec = spec or named
     settings = {name: value for name, value in given.items() if value is not None}
     if log_level is not None:
@@ -93,7 +99,7 @@ class _Place:
     def __init__(
         self, spec: str | None, settings: Mapping[str, Any], *, only: Sequence[str], form: Form
     ) -> None:
-        self._spec, self._settings, self._only, self._form = spec, settings, only, form
+        self._spec, self._settings, self._only, self._form = spec, dict(settings), only, form
         level = settings.get("log_level") or _log_level()
         begin_logging(level=level, form=form, label=os.environ.get(SUPERVISED, ""))
 
@@ -125,14 +131,15 @@ class _Place:
             _announce(app, workers=workers)
         settings = Settings.load() if app is None else app.settings
         listener = self._listener(app)
-        supervisor = Supervisor(
-            self._command(),
-            workers=workers,
-            drain=settings.drain,
-            listener=listener,
-            changes=self._changes() if reload else None,
-        )
-        status = asyncio.run(supervisor.run())
+        with self._grpc_port(app, workers=workers):
+            supervisor = Supervisor(
+                self._command(),
+                workers=workers,
+                drain=settings.drain,
+                listener=listener,
+                changes=self._changes() if reload else None,
+            )
+            status = asyncio.run(supervisor.run())
         _log.info("ended")
         sys.exit(status)
 
@@ -151,16 +158,27 @@ class _Place:
 
     def _listener(self, app: App | None) -> socket.socket | None:
         """Open the one socket on which all processes take requests."""
-        if app is None or not self._serves_http(app):
+        if app is None or not self._serves(app, "http"):
             return None
         listener = listen(app.settings.host, app.settings.port)
         tls = bool(app.settings.tls_certificate)
         _log.info("listening on %s", address_of(listener, tls=tls))
         return listener
 
-    def _serves_http(self, app: App) -> bool:
-        declared = any(worker.name == "http" for worker in app.declarations.workers)
-        chosen = not self._only or any(fnmatchcase("http", pattern) for pattern in self._only)
+    def _grpc_port(self, app: App | None, *, workers: int) -> AbstractContextManager[object]:
+        """Hold the port for gRPC, on which several processes listen each by itself."""
+        if app is None or workers < 2 or not self._serves(app, "grpc"):
+            return nullcontext()
+        host, tls = app.settings.grpc_host, bool(app.settings.tls_certificate)
+        holder = reserved(host, app.settings.grpc_port)
+        self._settings |= {"grpc_port": holder.getsockname()[1], "grpc_shared": True}
+        address = address_for(host, self._settings["grpc_port"])
+        _log.info("listening on %s://%s", "grpcs" if tls else "grpc", address)
+        return holder
+
+    def _serves(self, app: App, name: str) -> bool:
+        declared = any(worker.name == name for worker in app.declarations.workers)
+        chosen = not self._only or any(fnmatchcase(name, pattern) for pattern in self._only)
         return declared and chosen
 
     def _command(self) -> Sequence[str]:

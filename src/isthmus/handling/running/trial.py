@@ -31,8 +31,8 @@ T = TypeVar("T")
 WITNESS = "isthmus-trial"
 """The subscription that sees everything sent."""
 
-SERVER = "http"
-"""The worker that is left out: sockets know nothing of virtual time."""
+SERVERS = frozenset(("grpc", "http"))
+"""The workers that are left out: sockets know nothing of virtual time."""
 
 MEMORY = "memory://"
 
@@ -91,7 +91,7 @@ class Trial:
             self._meanwhile.__exit__(None, None, None)
             raise
         self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
-        self._runtime = Runtime(self._declared, self.host, apart={SERVER}, leisure=LEISURE)
+        self._runtime = Runtime(self._declared, self.host, apart=SERVERS, leisure=LEISURE)
         self._running = asyncio.create_task(self._runtime.run())
         await self.settle()
         return self
