@@ -41,7 +41,7 @@ class Prices:
 async def serving(*routes: Route) -> AsyncGenerator[str]:
     """Serve on loopback, and give the address."""
     app = Starlette(routes=list(routes))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
     running = asyncio.create_task(server._serve())
     while not server.started:
         await asyncio.wait([running], timeout=0.005)
