@@ -1,7 +1,9 @@
 """Messages with a registry's ids: in queues, topics and streams, and while it is out of order."""
 
+import asyncio
 import io
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import fastavro
@@ -27,6 +29,17 @@ class Other(msgspec.Struct):
 
 def avro(server: Any, **options: Any) -> Avro:
     return Avro(registry=server.registry(), **options)
+
+
+async def until(t: Any, done: Callable[[], Awaitable[bool] | bool]) -> None:
+    """Let virtual time pass until real answers of the registry have come."""
+    async with asyncio.timeout(40):
+        while not (found if isinstance(found := done(), bool) else await found):
+            await t.advance(5)
+
+
+async def buried(queue: Any) -> bool:
+    return await queue.dead_letters.count() > 0
 
 
 def waiting(t: Any, to: Any) -> Message:
@@ -83,7 +96,7 @@ async def test_a_message_of_another_program_is_read_by_the_schema_that_it_was_wr
     async with app.test() as t:
         for told in ("application/vnd.confluent.avro", "application/json", "", "application/avro"):
             await t.host.queue.send("orders", [Message(body=framed, datacontenttype=told)])
-        await t.settle()
+        await until(t, lambda: len(seen) == 4)
     assert seen == [Line("x", 1)] * 4
 
 
@@ -203,15 +216,11 @@ async def test_while_it_is_out_of_reach_messages_come_back_uncounted(server: Any
     async with app.test() as t:
         server.down = True
         await t.host.queue.send("orders", [Message(body=body, datacontenttype=media)])
-        await t.settle()
-        assert len(server.asked) > 1
-        for _ in range(40):  # far beyond five attempts
-            await t.advance(5)
+        await until(t, lambda: len(server.asked) > 10)  # far beyond five attempts
         assert await orders.dead_letters.count() == 0
         assert seen == []
         server.down = False
-        await t.advance(10)
-    assert seen == [Line("a")]
+        await until(t, lambda: seen == [Line("a")])
 
 
 async def test_an_id_that_the_registry_does_not_know_is_tried_again_and_at_last_a_dead_letter(
@@ -229,7 +238,7 @@ async def test_an_id_that_the_registry_does_not_know_is_tried_again_and_at_last_
         await t.host.queue.send(
             "orders", [Message(body=body, datacontenttype="application/vnd.confluent.avro")]
         )
-        await t.advance(3600)
+        await until(t, lambda: buried(orders))
         [letter] = await orders.dead_letters.list()
         assert letter.reason == "failed 5 times"
         assert "Schema 99 not found" in letter.failures[-1].error
@@ -250,10 +259,10 @@ async def test_what_cannot_be_read_is_a_dead_letter_at_once(server: Any, body: b
         await t.host.queue.send(
             "orders", [Message(body=body, datacontenttype="application/vnd.confluent.avro")]
         )
-        await t.settle()
+        await until(t, lambda: buried(orders))
         [letter] = await orders.dead_letters.list()
         assert letter.reason.startswith("unreadable")
-        assert len(letter.failures) <= 1
+        assert len(letter.failures) == 1
 
 
 async def test_without_a_registry_a_framed_body_says_what_to_declare(server: Any) -> None:
