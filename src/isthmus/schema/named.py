@@ -67,7 +67,9 @@ class Schema(Generic[T]):
         return f"Schema({type_name(self.type)}, {self.dataschema or 'unregistered'})"
 
     def __str__(self) -> str:
-        return str(Label(self.name, self.version)) if self.version else type_name(self.type)
+        if self.version:
+            return str(Label(self.name, self.version))
+        return self.name or type_name(self.type)
 
     @cached_property
     def codec(self) -> Codec:

@@ -1,6 +1,7 @@
 """The registry's HTTP, and what its answers mean."""
 
 import asyncio
+import base64
 import json
 import ssl
 from collections.abc import Mapping
@@ -98,7 +99,8 @@ class Client:
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         elif self._auth is not None:
-            headers["Authorization"] = aiohttp.BasicAuth(*self._auth).encode()
+            said = base64.b64encode(":".join(self._auth).encode()).decode()
+            headers["Authorization"] = f"Basic {said}"
         made = aiohttp.ClientSession(
             headers=headers, timeout=aiohttp.ClientTimeout(total=self._timeout)
         )

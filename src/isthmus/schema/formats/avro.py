@@ -68,6 +68,12 @@ class Avro(Registering):
     async def document(self, schema: Schema[Any], ids: Ids) -> Document:  # noqa: ARG002
         return Document(json.dumps(self._schema(schema), separators=(",", ":")))
 
+    async def prepare(self, schema: Schema[Any], *, place: str) -> None:
+        await super().prepare(schema, place=place)
+        if self._ids is not None:  # what we write, we read without asking
+            own = _fastavro().parse_schema(self._schema(schema))
+            self._writers[self._ids.of(schema, place)] = own
+
     async def fetch(self, body: bytes) -> None:
         if self._ids is None or (frame := Frame.of(body)) is None or frame.id in self._writers:
             return
