@@ -15,6 +15,7 @@ from isthmus.contracts import Ack, Put, QueueEngine, StoreEngine
 from isthmus.handling.envelope import Envelope
 from isthmus.message import Message
 from isthmus.schema import schema_of
+from isthmus.schema.wire import Wire
 
 COUNT, SENDERS, CLAIMED, HELD = 20_000, 256, 512, 60.0
 
@@ -43,7 +44,9 @@ async def _main(folder: Path) -> Measures:
         if handled == COUNT:
             done.set()
 
-    envelope = Envelope(schema, of="layers", source="bench", clock=SystemClock())
+    envelope = Envelope(
+        Wire(schema, place="layers"), of="layers", source="bench", clock=SystemClock()
+    )
     encoded = _timed(lambda: [schema.encode(value) for value in values])
     messages = [envelope.message(value, id=value.id) for value in values]
     decoded = _timed(lambda: [schema.decode(message.body) for message in messages])

@@ -501,8 +501,10 @@ async def test_trace_context_is_carried_into_messages(declared: Declarations, se
     from isthmus.clock import SystemClock
     from isthmus.handling.envelope import Envelope
     from isthmus.schema import schema_of
+    from isthmus.schema.wire import Wire
 
-    envelope = Envelope(schema_of(Order), of="queue 'orders'", source="shop", clock=SystemClock())
+    wire = Wire(schema_of(Order), place="orders")
+    envelope = Envelope(wire, of="queue 'orders'", source="shop", clock=SystemClock())
 
     @post(declared)
     async def take(order: Order) -> str:
