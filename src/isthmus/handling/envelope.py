@@ -11,6 +11,7 @@ from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.unit import current
 from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
+from isthmus.schema import Schema
 from isthmus.schema.kinds import type_name
 from isthmus.schema.named import described
 from isthmus.schema.wire import Wire
@@ -28,10 +29,11 @@ _CARRIED = (TRACEPARENT, TRACESTATE)
 class Envelope(Generic[T]):
     """Makes the messages of one queue, topic or stream."""
 
-    def __init__(self, wire: Wire[T], *, of: str, source: str, clock: Clock) -> None:
-        """`of`: what the messages are for, in errors, as "queue 'orders'"."""
-        self.wire, self._of = wire, of
-        self._schema = wire.schema
+    def __init__(self, wire: Wire[T] | Schema[T], *, of: str, source: str, clock: Clock) -> None:
+        """`wire`: how values are written; a schema alone, as JSON. `of`: what the messages are
+        for, in errors, as "queue 'orders'"."""
+        self.wire = Wire(wire, place="") if isinstance(wire, Schema) else wire
+        self._schema, self._of = self.wire.schema, of
         self._source, self._now = source, clock.now
 
     def message(

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import warnings
 from collections.abc import Generator
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -49,12 +50,11 @@ async def read(wire: Wire[Any], body: bytes, media: str) -> Any:
 
 
 async def test_avro_is_read_by_both(server: Any, peer: Any) -> None:
-    from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
-
+    peers: Any = import_module("confluent_kafka.schema_registry.avro")
     client, place = peer
     wire = Wire(schema_of(Counted), place="orders", format=Avro(registry=server.registry()))
     ours = await written(wire, Counted("a", 3))
-    assert AvroDeserializer(client)(ours, place) == {"sku": "a", "count": 3, "note": None}
+    assert peers.AvroDeserializer(client)(ours, place) == {"sku": "a", "count": 3, "note": None}
     theirs = {
         "type": "record",
         "name": "counted",
@@ -65,29 +65,27 @@ async def test_avro_is_read_by_both(server: Any, peer: Any) -> None:
             {"name": "count", "type": "long"},
         ],
     }
-    serializer = AvroSerializer(client, json.dumps(theirs))
+    serializer = peers.AvroSerializer(client, json.dumps(theirs))
     body = serializer({"sku": "b", "colour": "blue", "count": 7}, place)
     assert body is not None
     assert await read(wire, body, "application/vnd.confluent.avro") == Counted("b", 7)
 
 
 async def test_json_is_read_by_both(server: Any, peer: Any) -> None:
-    from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
-
+    peers: Any = import_module("confluent_kafka.schema_registry.json_schema")
     client, place = peer
     wire = Wire(schema_of(Counted), place="orders", format=Json(registry=server.registry()))
     ours = await written(wire, Counted("a", 3, "n"))
     document = server.schemas[0]["schema"]
-    found = JSONDeserializer(document, schema_registry_client=client)(ours, place)
+    found = peers.JSONDeserializer(document, schema_registry_client=client)(ours, place)
     assert found == {"sku": "a", "count": 3, "note": "n"}
-    body = JSONSerializer(document, client)({"sku": "b", "count": 7}, place)
+    body = peers.JSONSerializer(document, client)({"sku": "b", "count": 7}, place)
     assert body is not None
     assert await read(wire, body, "application/vnd.confluent.json") == Counted("b", 7)
 
 
 async def test_protobuf_is_read_by_both(server: Any, peer: Any, protos: Any) -> None:
-    from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
-
+    peers: Any = import_module("confluent_kafka.schema_registry.protobuf")
     client, place = peer
     options = {"use.deprecated.format": False}
     order = protos.Order(id="1", lines=[protos.Order.Line(sku="a", count=2)])
@@ -96,8 +94,8 @@ async def test_protobuf_is_read_by_both(server: Any, peer: Any, protos: Any) -> 
         form = Protobuf(registry=server.registry(), subject="record")
         wire = Wire[Any](schema_of(type(value)), place="orders", format=form)
         ours = await written(wire, value)
-        assert ProtobufDeserializer(type(value), options)(ours, place) == value
-        body = ProtobufSerializer(type(value), client, options)(value, place)
+        assert peers.ProtobufDeserializer(type(value), options)(ours, place) == value
+        body = peers.ProtobufSerializer(type(value), client, options)(value, place)
         assert body is not None
         assert await read(wire, body, "application/vnd.confluent.protobuf") == value
         assert body[5:] == ours[5:]
