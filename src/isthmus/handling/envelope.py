@@ -33,7 +33,7 @@ class Envelope(Generic[T]):
         """`wire`: how values are written; a schema alone, as JSON. `of`: what the messages are
         for, in errors, as "queue 'orders'"."""
         self.wire = Wire(wire, place="") if isinstance(wire, Schema) else wire
-        self._schema, self._of = self.wire.schema, of
+        self._schema, self._plain, self._of = self.wire.schema, self.wire.plain, of
         self._source, self._now = source, clock.now
 
     def message(
@@ -62,7 +62,11 @@ class Envelope(Generic[T]):
             schema = self._schema.member(value)
         except SchemaError as error:
             raise self._misfit(value) from error
-        now, (body, datacontenttype) = self._now(), self.wire.write(schema, value)
+        if self._plain:
+            body, datacontenttype = schema.encode_member(value), schema.datacontenttype
+        else:
+            body, datacontenttype = self.wire.write(schema, value)
+        now = self._now()
         return Message(
             body=body,
             id=new_id() if id is None else id,
