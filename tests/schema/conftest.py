@@ -7,6 +7,8 @@ import json
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -14,6 +16,10 @@ from urllib.parse import unquote
 
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,21 +36,23 @@ class RegistryServer:
     Source: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **tls: Any) -> None:
+        """`tls`: `ssl_certfile` and `ssl_keyfile`."""
+        self._scheme = "https" if tls else "http"
         self.schemas: list[dict[str, Any]] = []
         self.subjects: dict[str, list[int]] = {}
         self.asked: list[str] = []
         self.down = self.guarded = False
         self.clients = list[SchemaRegistry]()
         app = Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
-        config = uvicorn.Config(app, port=0, log_level="error", lifespan="off")
+        config = uvicorn.Config(app, port=0, log_level="error", lifespan="off", **tls)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
 
     @property
     def url(self) -> str:
         port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        return f"{self._scheme}://127.0.0.1:{port}"
 
     def registry(self, **options: Any) -> SchemaRegistry:
         """Return a new client, closed with the test."""
@@ -178,6 +186,39 @@ def breaks(old: dict[str, Any], new: dict[str, Any]) -> str:
         if field["name"] in was and was[field["name"]] != field["type"]:
             return f"TYPE_MISMATCH: {field['name']}"
     return ""
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate of its own for 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder()
+        .issuer_name(name)
+        .subject_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    crt, pem = tmp_path / "registry.crt", tmp_path / "registry.key"
+    crt.write_bytes(signed.public_bytes(Encoding.PEM))
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return crt, pem
+
+
+@pytest.fixture
+async def secure(certificate: tuple[Path, Path]) -> AsyncGenerator[RegistryServer]:
+    crt, pem = certificate
+    with RegistryServer(ssl_certfile=crt, ssl_keyfile=pem) as server:
+        yield server
+        for registry in server.clients:
+            await registry.aclose()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.unit import current
 from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
+from isthmus.schema import Schema
 from isthmus.schema.kinds import type_name
 from isthmus.schema.named import described
 from isthmus.schema.wire import Wire
@@ -28,10 +29,11 @@ _CARRIED = (TRACEPARENT, TRACESTATE)
 class Envelope(Generic[T]):
     """Makes the messages of one queue, topic or stream."""
 
-    def __init__(self, wire: Wire[T], *, of: str, source: str, clock: Clock) -> None:
-        """`of`: what the messages are for, in errors, as "queue 'orders'"."""
-        self.wire, self._of = wire, of
-        self._schema = wire.schema
+    def __init__(self, wire: Wire[T] | Schema[T], *, of: str, source: str, clock: Clock) -> None:
+        """`wire`: how values are written; a schema alone, as JSON. `of`: what the messages are
+        for, in errors, as "queue 'orders'"."""
+        self.wire = Wire(wire, place="") if isinstance(wire, Schema) else wire
+        self._schema, self._plain, self._of = self.wire.schema, self.wire.plain, of
         self._source, self._now = source, clock.now
 
     def message(
@@ -60,7 +62,11 @@ class Envelope(Generic[T]):
             schema = self._schema.member(value)
         except SchemaError as error:
             raise self._misfit(value) from error
-        now, (body, datacontenttype) = self._now(), self.wire.write(schema, value)
+        if self._plain:
+            body, datacontenttype = schema.encode_member(value), schema.datacontenttype
+        else:
+            body, datacontenttype = self.wire.write(schema, value)
+        now = self._now()
         return Message(
             body=body,
             id=new_id() if id is None else id,

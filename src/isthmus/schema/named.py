@@ -102,10 +102,13 @@ class Schema(Generic[T]):
 
     def encode_member(self, value: T) -> bytes:
         """Like `encode`, of a value whose `member` this schema was found to be."""
-        return self.encode_by(self.codec, value)
+        try:
+            return self.codec.encode(value)
+        except Exception as error:
+            raise SchemaError(f"{self} cannot be sent: {error}") from error
 
     def encode_by(self, codec: Carrier, value: T) -> bytes:
-        """The same in the format of `codec`."""
+        """The same in the format of `codec`; what a registry has to say comes through."""
         try:
             return codec.encode(value)
         except IsthmusError:

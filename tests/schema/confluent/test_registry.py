@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,3 +214,12 @@ def test_it_may_be_asked_from_one_loop_after_another(server: Any) -> None:
             await registry.aclose()
 
     assert [asyncio.run(ask(number)) for number in range(3)] == [1, 1, 1]
+
+
+async def test_a_certificate_that_is_trusted_is_asked_and_no_other(
+    secure: Any, certificate: tuple[Path, Path]
+) -> None:
+    trusting = secure.registry(tls=ssl.create_default_context(cafile=certificate[0]))
+    assert await trusting.register("orders-value", FIRST) == 1
+    with pytest.raises(UnavailableError, match="certificate"):
+        await secure.registry().register("orders-value", FIRST)
