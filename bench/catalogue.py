@@ -16,6 +16,7 @@ NAMES = (
     "layers",
     "footprint",
     "resilience",
+    "rpc",
 )
 
 
