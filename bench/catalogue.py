@@ -19,6 +19,7 @@ NAMES = (
     "resilience",
     "rest",
     "client",
+    "rpc",
 )
 
 

@@ -73,8 +73,7 @@ class Answering:
             task: Any = current()
             tasks.add(task)
             try:
-                if made := begin(context, clock):
-                    context.set_trailing_metadata(((REQUEST_ID, made),))
+                begin(context, clock)
                 with degrading() as parts:
                     answer = encode(await respond(decode(body), context))
                     if parts:
@@ -92,8 +91,7 @@ class Answering:
         task: Any = asyncio.current_task()
         self._tasks.add(task)
         try:
-            if made := begin(context, self._host.clock):
-                context.set_trailing_metadata(((REQUEST_ID, made),))
+            begin(context, self._host.clock)
             async with aclosing(self._decoded(bodies)) as requests:
                 answer = await self._responding()(requests, context)
             return self._wired.answer.encode(answer)
@@ -151,8 +149,7 @@ class Answering:
         self._tasks.add(task)
         opening = _Opening(context)
         try:
-            if made := begin(context, self._host.clock):
-                context.set_trailing_metadata(((REQUEST_ID, made),))
+            begin(context, self._host.clock)
             encode = self._wired.answer.encode
             async with aclosing(self._answers(read(), context)) as answers:
                 async for answer in answers:
@@ -309,9 +306,8 @@ def _not_let_through() -> Problem:
 
 
 def _tell_degraded(context: Any) -> None:
-    kept = tuple(context.trailing_metadata() or ())
-    more = tuple((name.lower(), value) for name, value in degraded_headers().items())
-    context.set_trailing_metadata((*kept, *more))
+    told = ((name.lower(), value) for name, value in degraded_headers().items())
+    context.set_trailing_metadata(tuple(told))
 
 
 def _short(text: str) -> str:

@@ -57,26 +57,24 @@ class RpcCall(Call):
         )
 
 
-def begin(context: Any, clock: Clock) -> str:
+def begin(context: Any, clock: Clock) -> None:
     """Put in force what a call brings along, for the task that serves it: its id, trace and
-    deadline. Return its id if the caller gave none, else "".
+    deadline.
 
     Raises:
         DeadlinePassedError: The answer would be worth nothing any more.
     """
-    told = dict[str, str]()
-    for name, value in context.invocation_metadata() or ():
+    chosen = ""
+    for name, value in context.invocation_metadata():
         if name in _WANTED:
-            told[name] = value
-    given = told.pop(REQUEST_ID, "") if told else ""
-    chosen = given if given and _SANE.fullmatch(given) else new_id()
-    request_id.set(chosen)
-    if told:
-        trace.set(told)
+            if name == REQUEST_ID:
+                chosen = value if _SANE.fullmatch(value) else ""
+            else:
+                trace.set({**trace.get(), name: value})
+    request_id.set(chosen or new_id())
     left = context.time_remaining()
     if left is not None:
         if left <= 0:
             raise DeadlinePassedError("the deadline was over when the call came")
         now = clock.now
         in_force.set((now() + left, now, True))
-    return "" if chosen is given else chosen

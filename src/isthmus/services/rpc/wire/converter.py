@@ -1,13 +1,14 @@
 """A whole model as a message, and back; with every fault of one that does not fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from isthmus.errors import SchemaError
 from isthmus.schema.faults import pydantic_faults
 from isthmus.schema.kinds import type_name
 from isthmus.services.rpc.wire.fields import BAD, Bound
-from isthmus.services.rpc.wire.models import build
+from isthmus.services.rpc.wire.lines import filling, reading
+from isthmus.services.rpc.wire.models import is_by_place
 
 __all__ = ["Converter", "UnreadableError"]
 
@@ -26,24 +27,15 @@ class Converter:
     def __init__(self, type_: Any, message: Any) -> None:
         """`message`: the class of the message."""
         self.type, self.message = type_, message
-        self._build = build(type_)
         self._fields: Sequence[Bound] = ()
-        self._puts: list[tuple[Any, str]] = []
-        self._takes: list[tuple[str, Any]] = []
+        self.fill: Callable[[Any, Any], None]
+        self.read: Callable[[Any], Any]
 
     def give(self, fields: Sequence[Bound]) -> None:
+        """Have it write and read `fields`, which are those of its model, in their order."""
         self._fields = fields
-        self._puts = [(field.put, field.attribute) for field in fields]
-        self._takes = [(field.key, field.take) for field in fields]
-
-    # --- a part of another -------------------------------------------------------------------
-
-    def fill(self, message: Any, value: Any) -> None:
-        for put, attribute in self._puts:
-            put(message, getattr(value, attribute))
-
-    def read(self, message: Any) -> Any:
-        return self._build({key: take(message) for key, take in self._takes})
+        self.fill = filling(fields)
+        self.read = reading(self.type, fields, by_place=is_by_place(self.type))
 
     # --- the whole ---------------------------------------------------------------------------
 
@@ -51,8 +43,7 @@ class Converter:
         """Raises SchemaError if `value` is no such model, or does not fit."""
         message = self.message()
         try:
-            for put, attribute in self._puts:
-                put(message, getattr(value, attribute))
+            self.fill(message, value)
             return message.SerializeToString()
         except BAD as error:
             faults = self.unwritable(value, "")[:MOST] or [str(error)]
@@ -64,7 +55,7 @@ class Converter:
         message = self.message()
         try:
             message.ParseFromString(body)
-            return self._build({key: take(message) for key, take in self._takes})
+            return self.read(message)
         except Exception as error:
             raise self._unreadable(message, error) from error
 

@@ -6,7 +6,9 @@ from typing import Any, Protocol
 import msgspec
 
 from isthmus.services.rpc.wire.elements import Element, MissingError, Value
+from isthmus.services.rpc.wire.lines import Lines
 from isthmus.services.rpc.wire.plan import Planned
+from isthmus.services.rpc.wire.scalars import same
 
 __all__ = [
     "Bound",
@@ -43,9 +45,9 @@ class Bound(Protocol):
     attribute: str
     key: str
 
-    def put(self, message: Any, value: Any) -> None: ...
+    def put(self, message: Any, value: Any, /) -> None: ...
 
-    def take(self, message: Any) -> Any: ...
+    def take(self, message: Any, /) -> Any: ...
 
     def unreadable(self, message: Any, path: str) -> list[str]: ...
 
@@ -82,7 +84,28 @@ class ValueField(_Simple):
     def __init__(self, planned: Planned, name: str, value: Value, *, present: bool) -> None:
         super().__init__(planned, name)
         self._write, self._read, self._present = value.write, value.read, present
-        self._zero = None if present else planned.absent
+
+    def lines(self) -> Lines:
+        return Lines(self._filled(), self._taken(), {})
+
+    def _filled(self) -> str:
+        if self._write is not same:
+            return ""
+        if not self.optional:
+            return f"message.{self.name} = value.{self.attribute}"
+        return (
+            f"each{{n}} = value.{self.attribute}\n"
+            f"if each{{n}} is not None:\n    message.{self.name} = each{{n}}"
+        )
+
+    def _taken(self) -> str:
+        if self._read is not same:
+            return ""
+        if not self._present:
+            return f"message.{self.name}"
+        if not self.optional:
+            return ""
+        return f"(message.{self.name} if message.HasField({self.name!r}) else None)"
 
     def put(self, message: Any, value: Any) -> None:
         if value is None and self.optional:
@@ -132,6 +155,16 @@ class ListField(Spot):
     def __init__(self, planned: Planned, name: str, element: Element, container: Any) -> None:
         super().__init__(planned, name)
         self._element, self._container = element, container
+
+    def lines(self) -> Lines:
+        if isinstance(self._element, Value) or self._container is not list:
+            return Lines("", "", {})
+        return Lines(
+            f"add{{n}} = message.{self.name}.add\n"
+            f"for each{{n}} in value.{self.attribute}:\n    part{{n}}.fill(add{{n}}(), each{{n}})",
+            f"[part{{n}}.read(each) for each in message.{self.name}]",
+            {"part{n}": self._element},
+        )
 
     def put(self, message: Any, value: Any) -> None:
         target, element = getattr(message, self.name), self._element
@@ -285,8 +318,13 @@ def checked(field: Bound, hint: Any) -> Bound:
             return [f"{path}{where.rstrip('`')}: {what}"]
         return []
 
-    field.take, field.unreadable = taken, faults
+    changed: Any = field
+    changed.take, changed.unreadable, changed.lines = taken, faults, _no_lines
     return field
+
+
+def _no_lines() -> Lines:
+    return Lines("", "", {})
 
 
 def _unreadable(element: Element, wire: Any, path: str) -> list[str]:

@@ -1,8 +1,9 @@
 """The fields of a model: a msgspec Struct, a dataclass or a pydantic model."""
 
 import dataclasses
+import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple, get_origin
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from isthmus.errors import ConfigError
 from isthmus.schema.kinds import is_pydantic, is_struct, type_name
 
-__all__ = ["ModelField", "build", "model_fields"]
+__all__ = ["ModelField", "is_by_place", "model_fields"]
 
 
 class ModelField(NamedTuple):
@@ -42,14 +43,17 @@ def model_fields(type_: Any) -> Sequence[ModelField]:
     )
 
 
-def build(type_: Any) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what makes a model of its values, by key."""
-    made: Any = type_
-
-    def make(values: Mapping[str, Any]) -> Any:
-        return made(**values)
-
-    return make
+def is_by_place(type_: Any) -> bool:
+    """Return whether the constructor takes all fields by their places, in their order."""
+    origin: Any = get_origin(type_) or type_
+    if not is_struct(origin) and not dataclasses.is_dataclass(origin):
+        return False
+    constructor: Any = origin
+    parameters = list(inspect.signature(constructor).parameters.values())
+    by_place = all(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
+    return by_place and [each.name for each in parameters] == [
+        field.name for field in model_fields(origin)
+    ]
 
 
 def _of_struct(each: msgspec.structs.FieldInfo) -> ModelField:

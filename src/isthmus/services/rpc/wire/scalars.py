@@ -13,6 +13,7 @@ __all__ = [
     "fill_timestamp",
     "read_duration",
     "read_timestamp",
+    "same",
 ]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +30,8 @@ class Scalar(NamedTuple):
     read: Callable[[Any], Any]
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """Return a value that is on the wire as it is in Python."""
     return value
 
 
@@ -66,18 +68,12 @@ def _uuid(text: str) -> uuid.UUID:
         raise ValueError(f"{text!r} is no UUID") from error
 
 
-def _string(value: Any) -> str:
-    if isinstance(value, str):  # upb would take bytes, too
-        return value
-    raise TypeError(f"expected str, got {type(value).__name__}")
-
-
 SCALARS: Mapping[Any, Scalar] = {
-    str: Scalar(str, "string", _string, _same),
-    bytes: Scalar(bytes, "bytes", _same, _same),
-    bool: Scalar(bool, "bool", _same, _same),
-    int: Scalar(int, "int64", _same, _same),
-    float: Scalar(float, "double", _same, _same),
+    str: Scalar(str, "string", same, same),
+    bytes: Scalar(bytes, "bytes", same, same),
+    bool: Scalar(bool, "bool", same, same),
+    int: Scalar(int, "int64", same, same),
+    float: Scalar(float, "double", same, same),
     Decimal: Scalar(Decimal, "string", _text_of(Decimal), _decimal),
     uuid.UUID: Scalar(uuid.UUID, "string", _text_of(uuid.UUID), _uuid),
     date: Scalar(date, "string", _moment_of(date), date.fromisoformat),
