@@ -27,7 +27,7 @@ bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the
 	@$(PY) -m bench
 
 bench-services: $(READY)/isthmus $(READY)/bench  ## Measure serving and calling, beside peers
-	@$(PY) -m bench rest client http_layers
+	@$(PY) -m bench rest client rpc http_layers
 
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience

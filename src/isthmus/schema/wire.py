@@ -9,6 +9,7 @@ from isthmus.message import Message
 from isthmus.schema.carrier import Carrier
 from isthmus.schema.formats.choice import Choice, chosen, media_type, readers
 from isthmus.schema.formats.format import Format
+from isthmus.schema.kinds import is_protobuf
 from isthmus.schema.named import Schema
 from isthmus.schema.union import UnionSchema
 
@@ -37,7 +38,7 @@ class Wire(Generic[T]):
         self._carriers: dict[tuple[int, int], Carrier] = {}
         self.remote = any(each.remote for each in self._formats)
         """Whether `fetch` has to be awaited before messages are read."""
-        self.plain = format is None and self._first.name == "json"
+        self.plain = format in (None, "json") and not is_protobuf(members[0].type)
         """Whether the type's own JSON is written, without a word said."""
         self._usual = None if isinstance(schema, UnionSchema) else schema.dataschema
         self._decode: Callable[[bytes], T] = self._compiled

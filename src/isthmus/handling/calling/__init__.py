@@ -6,5 +6,6 @@ inject, given         parameters by annotation
 dependencies          Depends, Header (provider: functions that give values)
 resources             what lives as long as the App
 middleware, batch     what wraps a call; what a batch handler takes
+returned              what it gives back: an answer, if one was asked for
 sync_transaction      the transaction of a `def` handler
 """
