@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NamedTuple
@@ -25,12 +26,18 @@ class Block(NamedTuple):
 
 
 def main(page: Path) -> None:
-    module = ModuleType(page.stem.replace("-", "_"))
+    module = ModuleType(name_of(page))
     sys.modules[module.__name__] = module  # where annotations are looked up
     with asyncio.Runner() as runner:
         for block in blocks(page):
             if block.runs:
                 run(block.code, module, runner)
+
+
+def name_of(page: Path) -> str:
+    """Return the name of its module, which stands before no library's: there is a page "grpc"."""
+    name = page.stem.replace("-", "_")
+    return f"page_{name}" if find_spec(name) else name
 
 
 def blocks(page: Path) -> Iterator[Block]:

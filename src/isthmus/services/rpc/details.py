@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 
-__all__ = ["TRAILER", "Violation", "packed", "unpacked"]
+__all__ = ["NEVER_RAN", "TRAILER", "Violation", "packed", "unpacked"]
 
 TRAILER = "grpc-status-details-bin"
+NEVER_RAN = "isthmus-never-ran"
+"""Trailer of a call that was refused unread: it may be repeated, whatever it does."""
 MOST = 4_096
 """Bytes of faults that are sent: trailers of more than 8 KiB are refused by many."""
 

@@ -70,7 +70,8 @@ class RpcError(IsthmusError):
 
 
 class RpcUnreachableError(RpcError, UnavailableError):
-    """There was no connection, so that nothing can have run."""
+    """There was no connection, or a server on its way out refused the call unread: nothing
+    can have run."""
 
     never_ran: ClassVar[bool] = True
 

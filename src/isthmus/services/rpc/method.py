@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, get_args, get_origin
 from isthmus.errors import ConfigError
 from isthmus.handling.calling.signature import NOTHING, Parameter, Signature
 from isthmus.schema.kinds import is_model, type_name
-from isthmus.services.rpc.marks import is_idempotent
+from isthmus.services.rpc.marks import given, is_idempotent
 
-__all__ = ["Kind", "Method", "is_message", "read_method", "rpc_name"]
+__all__ = ["Kind", "Method", "is_message", "read_method", "rpc_name", "streamed"]
 
 STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator)
 
@@ -69,8 +69,8 @@ def read_method(attribute: str, function: Callable[..., Any]) -> Method:
     """
     signature = Signature(function)
     parameter = _request(signature)
-    takes, in_streams = (None, False) if parameter is None else _streamed(parameter.annotation)
-    gives, out_streams = _streamed(_returns(signature))
+    takes, in_streams = (None, False) if parameter is None else streamed(parameter.annotation)
+    gives, out_streams = streamed(_returns(signature))
     kind = Kind((in_streams, out_streams))
     _refuse_what_never_streams(signature, kind)
     return Method(
@@ -88,15 +88,17 @@ def read_method(attribute: str, function: Callable[..., Any]) -> Method:
 def _request(signature: Signature) -> Parameter | None:
     """Return the first parameter after `self` that may be a request, if there is one."""
     for parameter in signature.parameters[1:]:
-        type_, streams = _streamed(parameter.annotation)
-        if not parameter.by_name and (streams or is_model(type_) or is_message(type_)):
+        type_, streams = streamed(parameter.annotation)
+        is_given = parameter.by_name or parameter.default is given
+        if not is_given and (streams or is_model(type_) or is_message(type_)):
             return parameter
     for parameter in signature.parameters[1:2]:
         if parameter.default is NOTHING and not parameter.by_name:
             raise signature.error(
                 parameter.name,
                 f"is {_said(parameter.annotation)}; a request is one message: a Struct, a "
-                "dataclass or a pydantic model, or an AsyncIterator of them",
+                "dataclass or a pydantic model, or an AsyncIterator of them; what isthmus gives "
+                "has the default `given`",
             )
     return None
 
@@ -110,7 +112,8 @@ def _returns(signature: Signature) -> Any:
     return None if signature.returns is NoneType else signature.returns
 
 
-def _streamed(annotation: Any) -> tuple[Any, bool]:
+def streamed(annotation: Any) -> tuple[Any, bool]:
+    """Return the type of one message, and whether `annotation` is a stream of it."""
     if get_origin(annotation) in STREAMS and get_args(annotation):
         return get_args(annotation)[0], True
     return annotation, False

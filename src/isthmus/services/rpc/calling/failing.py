@@ -3,7 +3,7 @@
 from typing import Any
 
 from isthmus.services.rpc.codes import Code
-from isthmus.services.rpc.details import TRAILER, unpacked
+from isthmus.services.rpc.details import NEVER_RAN, TRAILER, unpacked
 from isthmus.services.rpc.errors import RpcError, RpcUnreachableError, error_for
 
 __all__ = ["converted"]
@@ -32,7 +32,8 @@ def converted(error: Any, title: str, *, unconnected: bool) -> RpcError:
             texts[name] = value
     violations, after = unpacked(told) if told else ((), None)
     kind = error_for(code)
-    if unconnected and code is Code.UNAVAILABLE and details.startswith(UNSENT):
+    unsent = unconnected and details.startswith(UNSENT)
+    if code is Code.UNAVAILABLE and (unsent or NEVER_RAN in texts):
         kind = RpcUnreachableError
     return kind(
         title,

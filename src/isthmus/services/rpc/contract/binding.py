@@ -173,11 +173,21 @@ def _member_of(oneof: Any, name: str, ending: str, member: Shape) -> Any:
     for wanted in (f"{name}_{ending}", ending):
         if wanted in by_name:
             return by_name[wanted]
-    if isinstance(member, Nested):
-        for each in oneof.fields:
-            if each.message_type is not None and each.message_type.name == model_name(member.type):
-                return each
-    return None
+    fitting = [each for each in oneof.fields if _is_of(each, member)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_of(field: Any, member: Shape) -> bool:
+    """Return whether the field of a oneof is meant, by its type alone, for `member`."""
+    match member:
+        case Scalar():
+            return field.type in _FITTING.get(member.python, _TEXT)
+        case Nested():
+            return getattr(field.message_type, "name", "") == model_name(member.type)
+        case Known():
+            return getattr(field.message_type, "full_name", "") == member.name
+        case _:
+            return False
 
 
 def _classes(shape: Shape) -> tuple[type, ...]:

@@ -9,6 +9,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from isthmus.services.rpc.contract.draft import Draft, DraftField, DraftMessage
 from isthmus.services.rpc.contract.lock import Entry, Lock
+from isthmus.services.rpc.wire.shapes import snake
 
 __all__ = ["File", "file_name", "file_of", "pool_of"]
 
@@ -34,7 +35,7 @@ def file_name(package: str) -> str:
     """Return "shop/v1/shop.proto" for "shop.v1": the folder that buf wants."""
     parts = package.split(".")
     last = next((part for part in reversed(parts) if not _VERSION.fullmatch(part)), parts[-1])
-    return f"{'/'.join(parts)}/{last}.proto"
+    return f"{'/'.join(parts)}/{snake(last)}.proto"
 
 
 def file_of(draft: Draft, lock: Lock) -> File:

@@ -1,6 +1,7 @@
 """One method on an open Host, as grpcio calls it: bytes in, bytes out, in four shapes."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -17,7 +18,7 @@ from isthmus.resilience.degraded import degraded_headers, degrading
 from isthmus.services.layers.request_id import request_id
 from isthmus.services.problem import Problem
 from isthmus.services.rpc.codes import Code
-from isthmus.services.rpc.details import TRAILER, packed
+from isthmus.services.rpc.details import NEVER_RAN, TRAILER, packed
 from isthmus.services.rpc.method import Kind
 from isthmus.services.rpc.serving.endpoint import Endpoint
 from isthmus.services.rpc.serving.request import REQUEST_ID, RpcCall, begin
@@ -37,8 +38,24 @@ _LENGTH = 1_024
 class Tasks(set["asyncio.Task[Any]"]):
     """What runs in a server."""
 
+    lame = False
+    """Whether nothing more is begun: calls that come are refused unread."""
+    refused = 0
     cut = False
     """Whether what runs is cancelled by the server, not by who called."""
+
+    async def quiet(self, *, within: float, span: float) -> None:
+        """Return once no call has come for `span` seconds, or after `within`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                before = -1
+                while before != self.refused:
+                    before = self.refused
+                    await asyncio.sleep(span)
+
+
+class _LameError(Exception):
+    """The server is on its way out."""
 
 
 class Answering:
@@ -73,6 +90,8 @@ class Answering:
             task: Any = current()
             tasks.add(task)
             try:
+                if tasks.lame:
+                    raise _LameError
                 begin(context, clock)
                 with degrading() as parts:
                     answer = encode(await respond(decode(body), context))
@@ -91,6 +110,7 @@ class Answering:
         task: Any = asyncio.current_task()
         self._tasks.add(task)
         try:
+            self._refuse_if_lame()
             begin(context, self._host.clock)
             async with aclosing(self._decoded(bodies)) as requests:
                 answer = await self._responding()(requests, context)
@@ -149,6 +169,7 @@ class Answering:
         self._tasks.add(task)
         opening = _Opening(context)
         try:
+            self._refuse_if_lame()
             begin(context, self._host.clock)
             encode = self._wired.answer.encode
             async with aclosing(self._answers(read(), context)) as answers:
@@ -219,6 +240,10 @@ class Answering:
 
     # --- the end of one that failed ----------------------------------------------------------
 
+    def _refuse_if_lame(self) -> None:
+        if self._tasks.lame:
+            raise _LameError
+
     async def _fail(self, error: BaseException, context: Any) -> None:
         """End a call by the status of `error`; return if it is ended already, or by its caller."""
         if isinstance(error, asyncio.CancelledError) and not self._tasks.cut:
@@ -227,6 +252,10 @@ class Answering:
             error, Exception | asyncio.CancelledError
         ):
             return
+        if isinstance(error, _LameError):
+            self._tasks.refused += 1
+            told = "shutting down; this call was not begun"
+            await context.abort(_CODES[Code.UNAVAILABLE], told, ((NEVER_RAN, "1"),))
         status, called = status_of_error(error), request_id.get()
         self._tell(status, error, called)
         trailers: list[tuple[str, str | bytes]] = [(REQUEST_ID, called)]

@@ -6,6 +6,7 @@ any handler; a unary call that has a transaction in it is a unit of work.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 import grpc.aio
@@ -20,7 +21,7 @@ from isthmus.handling.host import Host
 from isthmus.schema.kinds import type_name
 from isthmus.services.rpc.contract.contract import Wired
 from isthmus.services.rpc.marks import given
-from isthmus.services.rpc.method import Kind, Method, read_method
+from isthmus.services.rpc.method import Kind, streamed
 from isthmus.services.rpc.serving.request import Metadata, Peer, RpcCall
 from isthmus.services.rpc.wire.converter import UnreadableError
 
@@ -47,7 +48,7 @@ class Endpoint:
         self.signature = Signature(self.function)
         self.signature.parameters = [_unset(each) for each in self.signature.parameters]
         self.works = False
-        self._refuse_another_shape(service)
+        self._refuse_another_shape()
         self._name = self._request_name()
         possible = [self._request, self._travelling, header, self._transaction, offers.host]
         possible += [offers.resource]
@@ -90,7 +91,7 @@ class Endpoint:
 
     def _travelling(self, _: Signature, parameter: Parameter) -> Source | None:
         annotation = parameter.annotation
-        if getattr(annotation, "__hash__", None) is None or annotation not in _TAKEN:
+        if not isinstance(annotation, type) or annotation not in _TAKEN:
             return None
         return Source(_TAKEN[annotation])
 
@@ -115,43 +116,39 @@ class Endpoint:
             return ""
         wanted = AsyncIterator[method.takes] if method.kind.value[0] else method.takes
         for parameter in self.signature.parameters:
-            if _same(parameter.annotation, wanted) or parameter.annotation is NOTHING:
+            if _same(parameter.annotation, wanted):
                 return parameter.name
         raise ConfigError(
             f"{self.signature.title}() takes no {type_name(wanted)}, which {self.wired.title} does"
         )
 
-    def _refuse_another_shape(self, service: object) -> None:
-        declared = self.wired.method
-        kind: Any = type(service)
-        own = read_method(declared.attribute, _function(kind, declared.attribute))
-        if own.kind is not declared.kind or not _agree(own, declared):
+    def _refuse_another_shape(self) -> None:
+        """An implementation may leave annotations out; what it says has to be as declared."""
+        signature, declared = self.signature, self.wired.method
+        gives, streams = streamed(signature.returns)
+        gives = None if gives is NoneType else gives
+        said = gives is not NOTHING and gives is not Any
+        wrong_type = said and (gives != declared.gives or streams is not declared.kind.value[1])
+        wrong_kind = signature.is_async if declared.kind.value[1] else signature.is_async_generator
+        if wrong_type or wrong_kind:
             raise ConfigError(
-                f"{self.signature.title}() gives {_side(own)}, and {self.wired.title} is declared "
-                f"to give {_side(declared)}"
+                f"{signature.title}() gives {_side(gives, streams)}, and {self.wired.title} is "
+                f"declared to give {_side(declared.gives, declared.kind.value[1])}"
             )
-        if own.gives is not None and _is_empty(_function(kind, declared.attribute)):
+        if declared.gives is not None and _is_empty(self.function):
             raise ConfigError(
-                f"{self.signature.title}() is declared only: implement it, or raise "
+                f"{signature.title}() is declared only: implement it, or raise "
                 "NotImplementedError in it"
             )
 
 
-def _function(kind: type, name: str) -> Any:
-    return getattr(kind, name)
-
-
-def _agree(own: Method, declared: Method) -> bool:
-    return own.gives == declared.gives
-
-
-def _side(method: Method) -> str:
-    name = "None" if method.gives is None else type_name(method.gives)
-    return f"a stream of {name}" if method.kind.value[1] else name
+def _side(gives: Any, streams: bool) -> str:  # noqa: FBT001
+    name = "None" if gives is None else type_name(gives)
+    return f"a stream of {name}" if streams else name
 
 
 def _same(annotation: Any, wanted: Any) -> bool:
-    if annotation == wanted:
+    if annotation == wanted or annotation is NOTHING or annotation is Any:
         return True
     streams: Sequence[Any] = getattr(annotation, "__args__", ())
     inner: Sequence[Any] = getattr(wanted, "__args__", ())

@@ -1,7 +1,8 @@
 """The gRPC server of a process, as one of its Workers.
 
-Draining loses no call: health says NOT_SERVING, connections are told to go away (GOAWAY),
-and what runs is finished. What takes longer than the drain is cut, and told so.
+Draining loses no call: health says NOT_SERVING, new calls are answered that they were not
+begun, connections are told to go away (GOAWAY), and what runs is finished. What takes longer
+than the drain is cut, and told so.
 """
 
 import asyncio
@@ -24,6 +25,10 @@ from isthmus.settings import Settings
 
 __all__ = ["RpcServer"]
 
+LAME, QUIET = 1.0, 0.05
+"""Seconds in which new calls are answered that they were not begun, until none came for a
+while: those which grpcio has not handed out yet when it stops would end with CANCELLED, which
+nobody knows to repeat."""
 LAST = 2.0
 """Seconds that calls which are cut get to be answered so."""
 
@@ -55,6 +60,8 @@ class RpcServer:
         try:
             await self._draining.wait()
             await about.drain()
+            tasks.lame = True
+            await tasks.quiet(within=LAME, span=QUIET)
             await server.stop(settings.drain + LAST)
         finally:
             await _cut(server, tasks)
