@@ -79,7 +79,7 @@ def describe(path: str, thing: Any) -> Iterator[str]:
         yield from (f"{mark}{path}{signature}" for signature in signatures)
         yield from (f"{mark}{path}(**{word})" for word in words(thing))
     elif isinstance(thing, PLAIN):
-        yield f"{path} = {thing!r}"
+        yield f"{path} = {brief(repr(thing))}"
     elif inspect.ismemberdescriptor(thing):
         yield path
     else:
