@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -23,26 +24,36 @@ SPAN, SPANS, WARM = 0.3, 8, 0.3
 """Seconds that are measured at a time, how often, and those before. The best counts: whatever
 else the machine does makes all others slower."""
 
-CALLERS = (1, 32)
+WAYS = (("c1", 1, True), ("c1.apart", 1, False), ("c32", 32, False))
+"""What is measured: its name, how many call, and whether client and server share a processor. One
+caller and its server take turns, so they can; apart, what an idle processor takes to wake, twice
+a call, is added to every client's work."""
 
 SERVER = """
-import sys, socket, uvicorn
+import asyncio, socket, sys, httptools, uvloop
 
 BODY = b'{"id":"ord-000000042","price":12345,"accepted":1}'.ljust(50)
-START = {"type": "http.response.start", "status": 200, "headers": [
-    (b"content-type", b"application/json"), (b"content-length", b"50")]}
+HEAD = b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\ncontent-length: 50\\r\\n\\r\\n"
 
-async def app(scope, receive, send):
-    while (await receive()).get("more_body"):
-        pass
-    await send(START)
-    await send({"type": "http.response.body", "body": BODY})
+class Answering(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.parser = transport, httptools.HttpRequestParser(self)
 
-listener = socket.socket(fileno=int(sys.argv[1]))
-uvicorn.Server(uvicorn.Config(app, http="httptools", loop="uvloop", lifespan="off",
-    log_config=None, access_log=False)).run(sockets=[listener])
+    def data_received(self, data):
+        self.parser.feed_data(data)
+
+    def on_message_complete(self):
+        self.transport.write(HEAD + BODY)
+
+async def main():
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    server = await asyncio.get_running_loop().create_server(Answering, sock=listener)
+    await server.serve_forever()
+
+uvloop.run(main())
 """
-"""A process of its own, so that its work is not counted as the client's."""
+"""Reads each request whole and answers at once: clients are compared, not servers. A process of
+its own, so that its work is not counted as the client's."""
 
 
 class Order(msgspec.Struct):
@@ -112,23 +123,42 @@ async def with_isthmus(url: str):
 def calling(opened: Opened) -> Contender:
     """Return what measures calls a second, and the client's CPU for each."""
 
-    async def main(url: str) -> Measures:
+    async def main(url: str, server: int) -> Measures:
         found = dict[str, float]()
         async with opened(url) as post:
             assert (await post()).accepted == 1
-            for callers in CALLERS:
-                await _rate(post, callers, WARM)
-                rates, cpus = zip(
-                    *[await _rate(post, callers, SPAN) for _ in range(SPANS)], strict=False
-                )
-                found |= {f"c{callers}": max(rates), f"c{callers}.cpu": min(cpus)}
+            for name, callers, shared in WAYS:
+                with processors(shared=shared, server=server):
+                    await _rate(post, callers, WARM)
+                    rates, cpus = zip(
+                        *[await _rate(post, callers, SPAN) for _ in range(SPANS)], strict=False
+                    )
+                found |= {name: max(rates), f"{name}.cpu": min(cpus)}
         return found
 
     def turn(_: Path) -> Measures:
-        with served() as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(main(url))
+        loops = uvloop.new_event_loop
+        with served() as (url, server), asyncio.Runner(loop_factory=loops) as runner:
+            return runner.run(main(url, server))
 
     return turn
+
+
+@contextlib.contextmanager
+def processors(*, shared: bool, server: int):
+    """Keep this process and the server on one processor, where the system can."""
+    if not shared or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = {process: os.sched_getaffinity(process) for process in (0, server)}
+    one = {min(before[0])}
+    try:
+        for process in before:
+            os.sched_setaffinity(process, one)
+        yield
+    finally:
+        for process, allowed in before.items():
+            os.sched_setaffinity(process, allowed)
 
 
 async def _rate(post: Post, callers: int, span: float) -> tuple[float, float]:
@@ -149,14 +179,14 @@ async def _rate(post: Post, callers: int, span: float) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def served():
-    """Give the URL of a server that answers at once."""
+    """Give the URL of a server that answers at once, and its process."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         descriptor = listener.fileno()
         with subprocess.Popen(
             [sys.executable, "-c", SERVER, str(descriptor)], pass_fds=[descriptor]
         ) as server:
             try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}", server.pid
             finally:
                 server.kill()
 
@@ -169,21 +199,22 @@ CONTENDERS: Mapping[str, Contender] = {
 
 
 def figures(results: Results) -> Sequence[Figure]:
-    def over(callers: int, other: str) -> Sequence[float]:
-        return results.ratios("isthmus", [other], f"c{callers}")
+    def over(way: str, other: str) -> Sequence[float]:
+        return results.ratios("isthmus", [other], way)
 
     return [
-        figure("client.c32.vs_httpx", over(32, "httpx"), target=">= 8"),
-        figure("client.c1.vs_httpx", over(1, "httpx"), target=">= 4.5"),
-        figure("client.c32.vs_aiohttp", over(32, "aiohttp"), target=">= 0.85"),
-        figure("client.c1.vs_aiohttp", over(1, "aiohttp")),
+        figure("client.c32.vs_httpx", over("c32", "httpx"), target=">= 8"),
+        figure("client.c1.vs_httpx", over("c1", "httpx"), target=">= 4.5"),
+        figure("client.c32.vs_aiohttp", over("c32", "aiohttp"), target=">= 0.85"),
+        figure("client.c1.vs_aiohttp", over("c1", "aiohttp")),
+        figure("client.c1.apart.vs_httpx", over("c1.apart", "httpx")),
         *(
-            figure(f"client.c{callers}.{name}.{what}", results.of(name, key), unit)
-            for callers in CALLERS
+            figure(f"client.{way}.{name}.{what}", results.of(name, key), unit)
+            for way, _, _ in WAYS
             for name in CONTENDERS
             for what, key, unit in (
-                ("rate", f"c{callers}", "calls/s"),
-                ("cpu", f"c{callers}.cpu", "us/call"),
+                ("rate", way, "calls/s"),
+                ("cpu", f"{way}.cpu", "us/call"),
             )
         ),
     ]
@@ -193,7 +224,8 @@ BENCHMARK = Benchmark(
     name="client",
     title=(
         "a POST of 194 bytes of JSON, answered by 50, typed in and out by msgspec, over kept-alive "
-        "connections to a server in a process of its own; by 1 and by 32 callers; all on uvloop.\n"
+        "connections to a server in a process of its own; by 1 (on the server's processor, and "
+        "apart from it) and by 32 callers; all on uvloop.\n"
         "isthmus by its default policy, httpx and aiohttp with their timeouts; cpu: of the client"
     ),
     contenders=CONTENDERS,

@@ -157,13 +157,18 @@ def generated(proto: Path, root: Path) -> Any:
     files = [str(each.relative_to(root)) for each in proto.parent.glob("*.proto")]
     protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={out}"]
     subprocess.run([*protoc, *files], cwd=root, check=True, timeout=50)
+    forgotten()  # another test's module may have the package's name
     sys.path.insert(0, str(out))
     try:
         return import_module("shop.v1.orders_pb2")
     finally:
         sys.path.remove(str(out))
-        for name in [name for name in sys.modules if name == "shop" or name.startswith("shop.")]:
-            del sys.modules[name]
+        forgotten()
+
+
+def forgotten() -> None:
+    for name in [name for name in sys.modules if name == "shop" or name.startswith("shop.")]:
+        del sys.modules[name]
 
 
 async def test_protobufs_own_messages_may_be_taken_and_given(
