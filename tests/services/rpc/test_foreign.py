@@ -157,7 +157,9 @@ def generated(proto: Path, root: Path) -> Any:
     files = [str(each.relative_to(root)) for each in proto.parent.glob("*.proto")]
     protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={out}"]
     subprocess.run([*protoc, *files], cwd=root, check=True, timeout=50)
-    forgotten()  # another test's module may have the package's name
+    for package in ("shop", "shop/v1"):  # else a module `shop` anywhere on the path comes first
+        (out / package / "__init__.py").touch()
+    forgotten()
     sys.path.insert(0, str(out))
     try:
         return import_module("shop.v1.orders_pb2")
