@@ -38,7 +38,7 @@ setup: $(READY)/isthmus $(READY)/test $(READY)/check  ## Make .venv with isthmus
 
 test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
 	@$(PY) -m pytest -q --ignore=tests/docs -n $(or $(JOBS),2) -m "not torture" $(T)
-	@$(PY) -m pytest -q -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
+	@$(PY) -m pytest -q -n $(or $(JOBS),2) -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
 
 torture: $(READY)/isthmus $(READY)/test  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)

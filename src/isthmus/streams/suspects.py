@@ -4,7 +4,8 @@ A log counts no crashes. So whoever takes a partition leaves a note, and takes i
 away when it leaves in peace. Found by the next, the note says that its holder
 died. After two such deaths the first records of the partition are suspects: each
 is handled with nothing beside it, after it was written into the note. A record
-found there that was tried alone twice is what kills.
+found there that was tried alone three times is what kills: others of the process
+may have killed it once or twice, just then.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +17,7 @@ from isthmus.streams.place import Place
 
 __all__ = ["Suspects"]
 
-DEATHS, TRIES = 2, 2
+DEATHS, TRIES = 2, 3
 
 
 class _Note(msgspec.Struct, frozen=True, array_like=True):

@@ -2,7 +2,8 @@
 
 A crash counts against everything that was in hand. A message with two lapses is
 therefore run with nothing beside it, after a note in the store. Found again with
-two such notes, it is what kills: it is buried.
+three such notes, it is what kills: it is buried. Three, as what other subscriptions
+handle in the same process may kill it at that very moment, once or twice.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ __all__ = ["LAPSES", "Suspects"]
 
 LAPSES = 2
 """Of so many holders of a message died, or were too slow, without settling it: it is a suspect."""
-NOTES = 2
+NOTES = 3
 
 
 class Suspects:
