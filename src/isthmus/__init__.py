@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Tick,
         wait,
     )
+    from isthmus.handling.carried import correlated, correlation_id
     from isthmus.message import Message
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import (
@@ -98,6 +99,7 @@ _HOMES = {
         "Tick",
         "wait",
     ),
+    "isthmus.handling.carried": ("correlated", "correlation_id"),
     "isthmus.message": ("Message",),
     "isthmus.messaging": ("Keeping", "Queue", "Topic"),
     "isthmus.resilience": (
@@ -178,6 +180,8 @@ __all__ = [
     "Url",
     "Version",
     "Versions",
+    "correlated",
+    "correlation_id",
     "schema",
     "upcaster",
     "wait",

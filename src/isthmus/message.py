@@ -2,7 +2,7 @@
 
 Source: CloudEvents 1.0.2 (required: id, source, type, specversion; optional:
 time, subject, dataschema, datacontenttype; extensions: partitioning as `key`,
-expirytime as `expires_at`, distributed tracing as headers).
+expirytime as `expires_at`, distributed tracing and correlation as headers).
 """
 
 import itertools
@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-__all__ = ["TRACEPARENT", "TRACESTATE", "Message", "new_id"]
+__all__ = ["CAUSATION", "CORRELATION", "TRACEPARENT", "TRACESTATE", "Message", "new_id"]
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 """Headers of W3C Trace Context; carried on, never changed."""
+CORRELATION, CAUSATION = "correlationid", "causationid"
+"""Headers by which one message follows from another; carried on from what is handled."""
 
 
 class _Ids:
@@ -63,6 +65,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=Tr
     expires_at: float = 0.0
     """Worthless after this moment; 0 is never. Judged by the consumer, not the engine."""
     headers: Mapping[str, str] = {}
+
+    @property
+    def correlation_id(self) -> str:
+        """What it belongs to, with all that followed from one beginning: the id of that, which
+        is its own if nothing came before."""
+        return self.headers.get(CORRELATION) or self.id
+
+    @property
+    def causation_id(self) -> str:
+        """The id of the message or request in whose handling it was made; "" if in none."""
+        return self.headers.get(CAUSATION, "")
 
     def with_headers(self, headers: Mapping[str, str]) -> "Message":
         """Return a copy with `headers` merged over the ones it has."""

@@ -1,7 +1,6 @@
-"""A value becomes a message: encoded, named, and continuing the trace it was made in."""
+"""A value becomes a message: encoded, named, and continuing what it was made in."""
 
 from collections.abc import Mapping
-from contextvars import ContextVar
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -9,8 +8,8 @@ from isthmus.clock import Clock
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.handling.unit import current
-from isthmus.message import TRACEPARENT, TRACESTATE, Message, new_id
+from isthmus.handling.carried import carried, trace
+from isthmus.message import Message, new_id
 from isthmus.schema import Schema
 from isthmus.schema.kinds import type_name
 from isthmus.schema.named import described
@@ -19,11 +18,6 @@ from isthmus.schema.wire import Wire
 __all__ = ["Envelope", "trace"]
 
 T = TypeVar("T")
-
-trace: ContextVar[Mapping[str, str]] = ContextVar("isthmus-trace", default={})  # noqa: B039
-"""W3C trace headers of what runs here, set where a request comes in from outside."""
-
-_CARRIED = (TRACEPARENT, TRACESTATE)
 
 
 class Envelope(Generic[T]):
@@ -79,7 +73,7 @@ class Envelope(Generic[T]):
             key=key,
             priority=priority,
             expires_at=0.0 if ttl is None else now + ttl,
-            headers=_traced(headers),
+            headers=_with_carried(headers),
         )
 
     def _misfit(self, value: object) -> SchemaError:
@@ -108,10 +102,8 @@ def _require_text(headers: Mapping[str, str]) -> None:
             raise SchemaError(f"header {name!r} is {value!r}: names and values of headers are str")
 
 
-def _traced(headers: Mapping[str, str] | None) -> Mapping[str, str]:
-    unit = current.get()
-    context = unit.batch[0].message.headers if unit and unit.batch else trace.get()
-    if not context:
-        return {} if headers is None else dict(headers)
-    carried = {name: context[name] for name in _CARRIED if name in context}
-    return carried if headers is None else carried | dict(headers)
+def _with_carried(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    found = carried()
+    if headers is None:
+        return found
+    return {**found, **headers} if found else dict(headers)

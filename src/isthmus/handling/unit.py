@@ -4,7 +4,7 @@ A contextvar carries it, so that whatever isthmus does inside a handler joins
 the handler's transaction without being told.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
@@ -60,6 +60,8 @@ class Unit(msgspec.Struct, eq=False):
     """What the handler returned, for who asked."""
     kept: bytes = b""
     """What is kept with the id of what is handled; of a request, its answer."""
+    carried: Mapping[str, str] | None = None
+    """Headers that go on to what is sent, from what is handled; None until they are asked for."""
 
     def begin(self) -> Transaction:
         """Return the transaction, beginning it if nobody has."""
@@ -86,7 +88,8 @@ async def transaction(store: StoreEngine, *, attempt: int = 1) -> AsyncGenerator
         ConflictError: What it read has changed; nothing was written, run it
             again (`repeat` does).
     """
-    unit = Unit(store, attempt)
+    handler = current.get()
+    unit = Unit(store, attempt, handler.batch if handler else ())
     token = current.set(unit)
     try:
         async with unit.begin() as tx:

@@ -12,6 +12,7 @@ import pytest
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import deadline
 from isthmus.errors import ConfigError, SchemaError
+from isthmus.handling.carried import correlated
 from isthmus.handling.envelope import trace
 from isthmus.resilience import Policy, degrading
 from isthmus.services.client import (
@@ -226,6 +227,15 @@ async def test_strangers_are_told_neither_trace_nor_deadline(upstream: Upstream)
         with deadline(5):
             await client.get("/x")
     assert not {"traceparent", DEADLINE} & upstream.asked[0].headers.keys()
+
+
+@pytest.mark.parametrize(("named", "told"), [("order-7", "order-7"), ("a\r\nb: c", None)])
+async def test_what_a_request_belongs_to_is_told_if_it_is_a_sane_id(
+    upstream: Upstream, payments: Client, named: str, told: str | None
+) -> None:
+    with correlated(named):
+        await payments.get("/x")
+    assert upstream.asked[0].headers.get("x-correlation-id") == told
 
 
 async def test_each_call_outside_of_a_request_has_an_id_of_its_own(

@@ -518,6 +518,30 @@ async def test_trace_context_is_carried_into_messages(declared: Declarations, se
         assert answer.json() == parent
 
 
+async def test_what_a_request_belongs_to_is_carried_into_messages(
+    declared: Declarations, serve: Serve
+) -> None:
+    from isthmus.clock import SystemClock
+    from isthmus.handling.envelope import Envelope
+    from isthmus.schema import schema_of
+
+    envelope = Envelope(schema_of(Order), of="queue 'orders'", source="shop", clock=SystemClock())
+
+    @post(declared)
+    async def take(order: Order) -> list[str]:
+        message = envelope.message(order)
+        return [message.correlation_id, message.causation_id]
+
+    async with serve(declared) as s:
+        for given, expected in (
+            ({"X-Request-ID": "r-1"}, ["r-1", "r-1"]),
+            ({"X-Request-ID": "r-2", "X-Correlation-ID": "order-7"}, ["order-7", "r-2"]),
+            ({"X-Request-ID": "r-3", "X-Correlation-ID": "no sane id"}, ["r-3", "r-3"]),
+        ):
+            answer = await s.client.post("/orders", json={"id": "a", "total": 1}, headers=given)
+            assert answer.json() == expected
+
+
 async def test_requests_do_not_share_their_ids(declared: Declarations, serve: Serve) -> None:
     async with serve_nothing(declared, serve) as s:
         answers = await asyncio.gather(*(s.client.get("/healthz") for _ in range(20)))

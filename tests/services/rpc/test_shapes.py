@@ -313,7 +313,7 @@ async def test_middleware_wraps_calls_and_streams(declared: Declarations, hold: 
 # --- what travels with a call -----------------------------------------------------------------
 
 
-async def test_deadline_trace_and_request_id_travel_with_the_call(
+async def test_deadline_trace_correlation_and_request_id_travel_with_the_call(
     declared: Declarations, hold: Hold
 ) -> None:
     told = list[Any]()
@@ -332,7 +332,7 @@ async def test_deadline_trace_and_request_id_travel_with_the_call(
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     serve_service(declared, Travelling())
     async with hold(declared) as s, Stub(Inventory, s.address, policy=Policy()) as inventory:
-        trace.set({"traceparent": parent, "tracestate": "a=b"})
+        trace.set({"traceparent": parent, "tracestate": "a=b", "correlationid": "order-7"})
         request_id.set("r-1")
         with deadline(5):
             await inventory.reserve(Order("a"))
@@ -341,7 +341,12 @@ async def test_deadline_trace_and_request_id_travel_with_the_call(
     left, traced, named, streamed, none, *_ = told
     assert 4 < left <= 5
     assert 4 < streamed <= 5
-    assert traced == {"traceparent": parent, "tracestate": "a=b"}
+    assert traced == {
+        "traceparent": parent,
+        "tracestate": "a=b",
+        "correlationid": "order-7",
+        "causationid": "r-1",
+    }
     assert (named, none) == ("r-1", None)
 
 

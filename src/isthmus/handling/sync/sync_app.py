@@ -179,7 +179,8 @@ class SyncApp:
         Raises:
             ConflictError: What it read has changed; nothing was written, run it again.
         """
-        unit = Unit(self._host().store)
+        handler = current.get()
+        unit = Unit(self._host().store, batch=handler.batch if handler else ())
         with self._within(unit, self.call(_begun, unit)) as tx:
             yield tx
 

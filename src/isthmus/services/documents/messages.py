@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from isthmus.deadline import HEADER as DEADLINE
-from isthmus.message import TRACEPARENT, TRACESTATE
+from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE
 from isthmus.schema import Schema, UnionSchema
 from isthmus.schema.kinds import type_name
 from isthmus.services.documents.draft07 import as_draft_07
@@ -39,6 +39,8 @@ CLOUDEVENT: Mapping[str, Any] = {
             "expirytime": {**_MOMENT, "description": "It is worth nothing after this moment."},
             TRACEPARENT: {**_TEXT, "description": "W3C Trace Context."},
             TRACESTATE: _TEXT,
+            CORRELATION: {**_TEXT, "description": "What it belongs to; its own id without this."},
+            CAUSATION: {**_TEXT, "description": "Id of the message or request it was made in."},
             DEADLINE: {**_TEXT, "description": "Unix seconds after which nobody waits for it."},
         },
     },

@@ -1,7 +1,7 @@
 """Every request has an id: the client's, or one of ours; it is in the answer and in logs.
 
 What else a request brings along is put in force here, for routes and mounts alike: its trace
-context, and the deadline of who asks.
+context, what it belongs to (X-Correlation-Id, else its own id), and the deadline of who asks.
 """
 
 import re
@@ -14,18 +14,19 @@ from isthmus.clock import Clock
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import deadline, deadline_in
 from isthmus.handling.envelope import trace
-from isthmus.message import TRACEPARENT, TRACESTATE, new_id
+from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE, new_id
 from isthmus.services.problem import expired, response_to
 
-__all__ = ["HEADER", "Identified", "request_id"]
+__all__ = ["CORRELATION_ID", "HEADER", "Identified", "request_id", "sane_id"]
 
 HEADER = b"x-request-id"
+CORRELATION_ID = "x-correlation-id"
 request_id: ContextVar[str] = ContextVar("isthmus-request-id", default="")
 """The id of the request that is served here; "" outside of one."""
 
 _SANE = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
-_DEADLINE = DEADLINE.encode()
-_WANTED = frozenset({HEADER, TRACEPARENT.encode(), TRACESTATE.encode(), _DEADLINE})
+_DEADLINE, _CORRELATION = DEADLINE.encode(), CORRELATION_ID.encode()
+_WANTED = frozenset({HEADER, _CORRELATION, TRACEPARENT.encode(), TRACESTATE.encode(), _DEADLINE})
 
 
 class Identified:
@@ -38,10 +39,12 @@ class Identified:
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
         told = {name: value for name, value in scope["headers"] if name in _WANTED}
-        chosen = _chosen(told.pop(HEADER, b"")) if told else new_id()
+        chosen = _id_in(told, HEADER) or new_id()
         request_id.set(chosen)
         until = told.pop(_DEADLINE, None)
-        trace.set({name.decode(): value.decode("latin-1") for name, value in told.items()})
+        correlation = _id_in(told, _CORRELATION) or chosen
+        context = {name.decode(): value.decode("latin-1") for name, value in told.items()}
+        trace.set({**context, CORRELATION: correlation, CAUSATION: chosen})
         named = _naming(send, (HEADER, chosen.encode()))
         if until is None or scope["type"] != "http":
             return await self._app(scope, receive, named)
@@ -56,9 +59,13 @@ class Identified:
         await refusal(scope, receive, send)
 
 
-def _chosen(given: bytes) -> str:
-    text = given.decode("latin-1")
-    return text if _SANE.fullmatch(text) else new_id()
+def _id_in(told: dict[bytes, bytes], name: bytes) -> str:
+    return sane_id(told.pop(name, b"").decode("latin-1")) if told else ""
+
+
+def sane_id(given: str) -> str:
+    """Return an id that came from outside; "" if it is none that logs and headers can bear."""
+    return given if _SANE.fullmatch(given) else ""
 
 
 def _naming(send: Send, header: tuple[bytes, bytes]) -> Send:

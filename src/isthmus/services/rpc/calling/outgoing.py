@@ -1,4 +1,4 @@
-"""What travels along with every call: trace, request id, and what the program adds."""
+"""What travels along with every call: trace, correlation, request id, and what the program adds."""
 
 import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from isthmus.errors import ConfigError
-from isthmus.handling.envelope import trace
-from isthmus.handling.unit import current
-from isthmus.message import TRACEPARENT, TRACESTATE
-from isthmus.services.layers.request_id import request_id
+from isthmus.handling import carried as here
+from isthmus.message import CORRELATION, TRACEPARENT, TRACESTATE
+from isthmus.services.layers.request_id import CORRELATION_ID, request_id, sane_id
 
 __all__ = ["KEY", "Making", "Pairs", "Sent", "carried", "checked", "key_here", "sending"]
 
@@ -49,9 +48,7 @@ def key_here() -> str | bytes:
 def carried(own: Pairs) -> Pairs | None:
     """Return what is sent: what a stub always sends, what the program adds here, and what runs
     here carries."""
-    unit = current.get()
-    context = unit.batch[0].message.headers if unit is not None and unit.batch else trace.get()
-    called, added = request_id.get(), _added.get()
+    context, called, added = here.carried(), request_id.get(), _added.get()
     if not (context or called or added):
         return own or None
     found = dict(own)
@@ -60,6 +57,8 @@ def carried(own: Pairs) -> Pairs | None:
     for name in (TRACEPARENT, TRACESTATE):
         if (value := context.get(name)) and value.isascii() and value.isprintable():
             found[name] = value
+    if correlation := sane_id(context.get(CORRELATION, "")):
+        found[CORRELATION_ID] = correlation
     found.update(added)
     return tuple(found.items())
 

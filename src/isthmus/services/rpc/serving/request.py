@@ -1,6 +1,5 @@
 """What a call brings along, and who it comes from."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,15 +10,14 @@ from isthmus.deadline import in_force
 from isthmus.handling.calling.inject import Call
 from isthmus.handling.envelope import trace
 from isthmus.handling.host import Host
-from isthmus.message import TRACEPARENT, TRACESTATE, new_id
+from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE, new_id
 from isthmus.resilience.errors import DeadlinePassedError
-from isthmus.services.layers.request_id import request_id
+from isthmus.services.layers.request_id import CORRELATION_ID, request_id, sane_id
 
 __all__ = ["REQUEST_ID", "Metadata", "Peer", "RpcCall", "begin"]
 
 REQUEST_ID = "x-request-id"
-_SANE = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
-_WANTED = frozenset((REQUEST_ID, TRACEPARENT, TRACESTATE))
+_WANTED = frozenset((REQUEST_ID, CORRELATION_ID, TRACEPARENT, TRACESTATE))
 
 
 class Metadata(dict[str, str | bytes]):
@@ -58,20 +56,17 @@ class RpcCall(Call):
 
 
 def begin(context: Any, clock: Clock) -> None:
-    """Put in force what a call brings along, for the task that serves it: its id, trace and
-    deadline.
+    """Put in force what a call brings along, for the task that serves it: its id, trace,
+    correlation and deadline.
 
     Raises:
         DeadlinePassedError: The answer would be worth nothing any more.
     """
-    chosen = ""
-    for name, value in context.invocation_metadata():
-        if name in _WANTED:
-            if name == REQUEST_ID:
-                chosen = value if _SANE.fullmatch(value) else ""
-            else:
-                trace.set({**trace.get(), name: value})
-    request_id.set(chosen or new_id())
+    told = {name: value for name, value in context.invocation_metadata() if name in _WANTED}
+    chosen = sane_id(told.pop(REQUEST_ID, "")) or new_id()
+    correlation = sane_id(told.pop(CORRELATION_ID, "")) or chosen
+    request_id.set(chosen)
+    trace.set({**told, CORRELATION: correlation, CAUSATION: chosen})
     left = context.time_remaining()
     if left is not None:
         if left <= 0:
