@@ -14,6 +14,7 @@ import msgspec
 from isthmus.contracts import Delivery, Record, StoreEngine, Transaction
 from isthmus.errors import ConfigError, ConflictError, IsthmusError
 from isthmus.schema import Schema
+from isthmus.signals import Signal
 
 __all__ = [
     "PATIENCE",
@@ -62,6 +63,8 @@ class Unit(msgspec.Struct, eq=False):
     """What is kept with the id of what is handled; of a request, its answer."""
     carried: Mapping[str, str] | None = None
     """Headers that go on to what is sent, from what is handled; None until they are asked for."""
+    facts: Sequence[Signal] = ()
+    """What is told once it is committed."""
 
     def begin(self) -> Transaction:
         """Return the transaction, beginning it if nobody has."""

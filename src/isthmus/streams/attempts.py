@@ -198,6 +198,8 @@ class Attempts:
                 await self._parking.follow(followers, tx=tx)
             await self._positions.commit(tx, run.progress, _offsets(done, followers))
         if self._signals.active:
+            for fact in unit.facts:
+                self._signals.emit(fact)
             self._tell_success(done, attempt)
         for index, error in (failed or {}).items():
             await self._fail(run, direct[index], error, attempt=attempt)

@@ -129,7 +129,7 @@ class Attempts:
         if not self._one:
             self._finishing.noted(done)
         if self._signals.active:
-            self._tell_success(done)
+            self._tell_success(done, unit)
 
     async def _seal(self, unit: Unit, tx: Transaction) -> None:
         """Note in the user's own transaction that the batch is handled."""
@@ -147,7 +147,7 @@ class Attempts:
             await unit.tx.commit()
         self._finishing.noted(done)
         if self._signals.active:
-            self._tell_success(done)
+            self._tell_success(done, unit)
 
     async def _apart(self, batch: Sequence[Delivery]) -> None:
         """Handle each alone: one of them failed, or was handled before."""
@@ -189,7 +189,9 @@ class Attempts:
                     HandlerConflicted(address=self._of.address, message=delivery.message.id)
                 )
 
-    def _tell_success(self, batch: Sequence[Delivery]) -> None:
+    def _tell_success(self, batch: Sequence[Delivery], unit: Unit) -> None:
+        for fact in unit.facts:
+            self._signals.emit(fact)
         for delivery in batch:
             self._signals.emit(
                 HandlerSucceeded(
