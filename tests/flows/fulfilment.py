@@ -49,8 +49,10 @@ class Released(_Of, frozen=True):
 class Shop:
     """The topics of a shop in one App, and its flow."""
 
-    def __init__(self, name: str = "shop") -> None:
-        self.app = App(name)
+    def __init__(
+        self, name: str = "shop", *, engine: str | None = None, retention: float = 7 * 86400.0
+    ) -> None:
+        self.app = App(name, engine=engine)
         self.placed: Topic[Placed] = self.app.topic("placed", Placed)
         self.reserved: Topic[Reserved] = self.app.topic("reserved", Reserved)
         self.charged: Topic[Charged] = self.app.topic("charged", Charged)
@@ -58,13 +60,13 @@ class Shop:
         self.shipped: Topic[Shipped] = self.app.topic("shipped", Shipped)
         self.cancelled: Topic[Cancelled] = self.app.topic("cancelled", Cancelled)
         self.released: Topic[Released] = self.app.topic("released", Released)
-        self.flow = self.app.flow("fulfilment", key=lambda event: event.order)
+        self.flow = self.app.flow("fulfilment", key=lambda event: event.order, retention=retention)
         self.cancel, self.release = self._compensations(self.flow)
 
     def _compensations(self, flow: Flow) -> tuple[Compensation[Cancelled], Compensation[Released]]:
         @flow.compensation(self.cancelled)
         def cancel(course: Course) -> Cancelled:
-            return Cancelled(course[self.placed].order, course.missing)
+            return Cancelled(course.key, course.missing)
 
         @flow.compensation(self.released)
         def release(course: Course) -> Released | None:
@@ -74,7 +76,7 @@ class Shop:
         return cancel, release
 
     def declare(self) -> None:
-        """reserved within 60 s, charged within 120 s of that, shipped within a day."""
+        """reserved within 60 s, charged within 120 s of that, shipped within an hour."""
         flow = self.flow
         flow.begins(self.placed)
         flow.expects(self.reserved, within=60, otherwise=[self.cancel])
@@ -84,5 +86,5 @@ class Shop:
             within=120,
             otherwise=[self.release, self.cancel],
         )
-        flow.ends(self.shipped, within=86400, otherwise=[self.release, self.cancel])
+        flow.ends(self.shipped, within=3600, otherwise=[self.release, self.cancel])
         flow.fails(self.refused)
