@@ -76,7 +76,7 @@ class Shop:
         return cancel, release
 
     def declare(self) -> None:
-        """reserved within 60 s, charged within 120 s of that, shipped within an hour."""
+        """reserved within 60 s, charged within 120 s of that, shipped within ten minutes."""
         flow = self.flow
         flow.begins(self.placed)
         flow.expects(self.reserved, within=60, otherwise=[self.cancel])
@@ -86,5 +86,5 @@ class Shop:
             within=120,
             otherwise=[self.release, self.cancel],
         )
-        flow.ends(self.shipped, within=3600, otherwise=[self.release, self.cancel])
+        flow.ends(self.shipped, within=600, otherwise=[self.release, self.cancel])
         flow.fails(self.refused)
