@@ -1,0 +1,1 @@
+create table effects (what text not null, of text not null);
