@@ -23,6 +23,8 @@ MOST, LEASE, WAIT = 32, 30.0, 60.0
 """Deadlines judged at once; seconds that they are held; seconds of one look for more."""
 SOON, LATEST = 1.0, 300.0
 """Seconds until a deadline is judged again: the first time, and at most."""
+BEHIND = 30.0
+"""Seconds until the next look at what is behind, at most."""
 LOOK = 100
 """Waiting events that are looked at, of each topic."""
 
@@ -110,7 +112,9 @@ class Deadlines:
         for delivery in batch:
             due = tracker.timers.read(delivery.message)
             if any(_came_before(waiting, due.at) for waiting in behind):
-                await _again(receiver, delivery, SOON, counted=False)
+                late = host.clock.now() - due.at
+                delay = min(BEHIND, SOON + late / 4)
+                await _again(receiver, delivery, delay, counted=False)
             else:
                 await self._judge(host, tracker, receiver, delivery, due)
 

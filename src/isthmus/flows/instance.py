@@ -145,7 +145,7 @@ class Instance(msgspec.Struct, kw_only=True):
             begun_at=self.begun_at,
             changed_at=self.changed_at,
             ended_at=self.ended_at,
-            waits_for=dict(self.waiting),
+            waits_for=dict(sorted(self.waiting.items(), key=lambda each: each[1])),
             missed=tuple(self.missed),
             reason=self.reason,
             timeline=sorted(self.seen, key=lambda each: each.at),
