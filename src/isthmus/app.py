@@ -35,7 +35,7 @@ from isthmus.signals import Signals
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from isthmus.flows import Flow
+    from isthmus.flows import Flow, Flows
     from isthmus.handling.running.runtime import Runtime
     from isthmus.handling.running.trial import Trial
     from isthmus.handling.schedules import CatchUp
@@ -680,6 +680,14 @@ class App(Module):
     def describe(self) -> Model:
         """Return all that is declared, as frozen records in the order of declaration."""
         return self.declarations.model
+
+    @property
+    def flows(self) -> "Flows":
+        """The flows that the store knows, whichever App watches over them, to list and show; once
+        the App is open: `await app.flows.list(status="timed_out")`."""
+        from isthmus.flows import Flows
+
+        return Flows(self.declarations.host)
 
     @property
     def settings(self) -> Settings:
