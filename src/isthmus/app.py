@@ -106,6 +106,28 @@ class Module:
 
         return Topic(name, payload, self.declarations, format=format)
 
+    def flow(
+        self,
+        name: str,
+        *,
+        key: "Callable[[Any], str | None] | None" = None,
+        retention: Span = 7 * 86400.0,
+    ) -> "Flow":
+        """Declare a flow: events of several services that belong together, as they are expected.
+        Its progress is tracked; one that does not come in time has compensation events published.
+
+            flow = app.flow("fulfilment", key=lambda event: event.order)
+            flow.begins(placed)
+            flow.expects(reserved, within=60, otherwise=[cancel])
+            flow.ends(shipped)
+
+        `key` says which flow an event belongs to, None if to none; by default its correlation.
+        Flows that have ended are kept for `retention` seconds (7 days).
+        """
+        from isthmus.flows import Flow
+
+        return Flow(name, self.declarations, key=key, retention=retention)
+
     # --- HTTP -------------------------------------------------------------------------------
 
     def get(self, path: str, **options: Unpack["RouteWords"]) -> Callable[[Function], Function]:
@@ -373,30 +395,6 @@ class Module:
             catch_up=catch_up,
             **options,
         )
-
-    # --- choreographed sagas ----------------------------------------------------------------
-
-    def flow(
-        self,
-        name: str,
-        *,
-        key: "Callable[[Any], str | None] | None" = None,
-        retention: Span = 7 * 86400.0,
-    ) -> "Flow":
-        """Declare a flow: events of several services that belong together, as they are expected.
-        Its progress is tracked; one that does not come in time has compensation events published.
-
-            flow = app.flow("fulfilment", key=lambda event: event.order)
-            flow.begins(placed)
-            flow.expects(reserved, within=60, otherwise=[cancel])
-            flow.ends(shipped)
-
-        `key` says which flow an event belongs to, None if to none; by default its correlation.
-        Flows that have ended are kept for `retention` seconds (7 days).
-        """
-        from isthmus.flows import Flow
-
-        return Flow(name, self.declarations, key=key, retention=retention)
 
     # --- what handlers stand on -------------------------------------------------------------
 

@@ -11,12 +11,12 @@ COMMANDS = {
     "new": ("isthmus.cli.new:new", "Make a starter project that runs."),
     "run": ("isthmus.cli.run:run", "Run an app: serve HTTP, consume, relay, schedule."),
     "queues": ("isthmus.cli.queues:queues", "See queues and subscriptions; pause, peek, send."),
+    "flows": ("isthmus.cli.flows:flows", "See flows of events through services, each as one."),
     "dead-letters": (
         "isthmus.cli.dead_letters:dead_letters",
         "See, search, replay and drop what could not be handled.",
     ),
     "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
-    "flows": ("isthmus.cli.flows:flows", "See flows of events through services, each as one."),
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
     "api": ("isthmus.cli.api:api", "Compare revisions of an API; tell what versions changed."),
     "settings": ("isthmus.cli.settings:settings", "Show settings, and where each is from."),
