@@ -63,10 +63,12 @@ def correlated(id: str) -> Generator[None]:
 def _following(batch: Sequence[Delivery | Record]) -> Mapping[str, str]:
     """Of several that belong together the last is the cause; of several that do not, none is."""
     first, last = batch[0].message, batch[-1].message
-    found = {name: first.headers[name] for name in _TRACE if name in first.headers}
-    correlation = first.correlation_id
-    if first is last or all(each.message.correlation_id == correlation for each in batch):
-        found[CORRELATION], found[CAUSATION] = correlation, last.id
+    headers, correlation = first.headers, first.correlation_id
+    found: dict[str, str] = {}
+    if len(batch) == 1 or all(each.message.correlation_id == correlation for each in batch):
+        found = {CORRELATION: correlation, CAUSATION: last.id}
+    if headers:
+        found |= {name: headers[name] for name in _TRACE if name in headers}
     return found
 
 
