@@ -1,6 +1,7 @@
 """Events in any order, doubled and lost: each flow ends as a plain model of it says."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.flows.fulfilment import Charged, Placed, Refused, Reserved, Shipped, Shop
+
+from isthmus.flows import FlowAdvanced, FlowEventLate
 
 EVENTS: Mapping[str, Any] = {
     "placed": Placed,
@@ -131,8 +134,10 @@ def compensations(end: End) -> list[str]:
 
 async def rush(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     """Publish all at once: the topics are followed side by side."""
-    shop = Shop()
+    shop, told = Shop(), Counter[str]()
     shop.declare()
+    for kind in (FlowAdvanced, FlowEventLate):
+        shop.app.signals.listen(kind, lambda fact: told.update([fact.key]))
     async with shop.app.test() as t:
         for each in script:
             await getattr(shop, each.event).publish(EVENTS[each.event](each.order))
@@ -140,6 +145,7 @@ async def rush(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[
         orders = {each.order for each in script}
         stands = {order: await shop.flow.status(order) for order in orders}
         cancelled = [event.order for event in t.sent(shop.cancelled)]
+    assert told == Counter(each.order for each in script), "each is told once, whatever conflicts"
     return stands, {order: cancelled.count(order) for order in orders}
 
 
