@@ -1,5 +1,6 @@
 """What a flow promises, on virtual time."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,3 +279,16 @@ async def test_an_event_without_a_key_belongs_to_no_flow() -> None:
         await shop.placed.publish(Placed("-"))
         await t.settle()
         assert await flow.list(status="running") == []
+
+
+async def test_events_that_meet_are_each_seen_and_told_once(shop: Shop, tmp_path: Path) -> None:
+    told = heard(shop, FlowAdvanced)
+    async with shop.app.test(engine=f"sqlite:///{tmp_path}/shop.db") as t:
+        for _ in range(20):
+            await shop.placed.publish(Placed("A-1"))
+            await shop.reserved.publish(Reserved("A-1"))
+            await shop.charged.publish(Charged("A-1"))
+        await t.settle()
+        status = await shop.flow.status("A-1")
+    assert len(status.timeline) == 60
+    assert sorted(each.message for each in told) == sorted(each.id for each in status.timeline)
