@@ -90,7 +90,9 @@ async def test_an_owner_alone_may_begin_to_share_and_end_it(url: str) -> None:
 
 async def test_a_table_has_one_owner(url: str) -> None:
     await opened(service("shop", url, tables={"orders": "shop"}))
-    with pytest.raises(ConfigError, match=r"table 'orders' of the shared database belongs to 'shop'"):
+    with pytest.raises(
+        ConfigError, match=r"table 'orders' of the shared database belongs to 'shop'"
+    ):
         await opened(service("billing", url, tables={"orders": "billing"}))
 
 
@@ -140,7 +142,9 @@ async def test_who_shares_may_leave(url: str) -> None:
         assert await claim_of(shop.declarations.host) == Claim(
             shared=True, services=("shop",), tables={"orders": "shop"}
         )
-        with pytest.raises(NotFoundError, match=r"'billing' has no claim to the database; it is claimed by: shop"):
+        with pytest.raises(
+            NotFoundError, match=r"'billing' has no claim to the database; it is claimed by: shop"
+        ):
             await released(shop.declarations.host, "billing")
 
 

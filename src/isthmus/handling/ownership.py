@@ -103,7 +103,9 @@ async def released(host: Host, service: str) -> None:
         found, version = await _found(host)
         if found is None or service not in found.services:
             there = ", ".join(found.services) if found else "nobody"
-            raise NotFoundError(f"{service!r} has no claim to the database; it is claimed by: {there}")
+            raise NotFoundError(
+                f"{service!r} has no claim to the database; it is claimed by: {there}"
+            )
         try:
             return await host.store.put(SPACE, [_without(found, service, version)])
         except ConflictError:
