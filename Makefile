@@ -29,6 +29,9 @@ bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the
 bench-services: $(READY)/isthmus $(READY)/bench  ## Measure serving and calling, beside peers
 	@$(PY) -m bench rest client rpc http_layers
 
+bench-state: $(READY)/isthmus $(READY)/bench  ## Measure sagas and events, beside peers
+	@$(PY) -m bench sagas events
+
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience
 
@@ -103,4 +106,4 @@ $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench bench-resilience bench-services setup test torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench bench-state bench-resilience bench-services setup test torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help

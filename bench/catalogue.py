@@ -20,6 +20,8 @@ NAMES = (
     "rest",
     "client",
     "rpc",
+    "sagas",
+    "events",
 )
 
 
