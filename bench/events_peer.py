@@ -15,7 +15,7 @@ class Account(Aggregate):
         self.balance = 0
 
     @event("Deposited")
-    def deposit(self, amount: int, why: str) -> None:
+    def deposit(self, amount: int, why: str) -> None:  # noqa: ARG002 - the event keeps it
         self.balance += amount
 
 

@@ -72,7 +72,7 @@ async def _dbos(folder: Path) -> Measures:
             words = await step(words)
         return words
 
-    async def once(number: int) -> None:
+    async def once(_: int) -> None:
         assert await parcel(WORDS) == WORDS
 
     DBOS.launch()
