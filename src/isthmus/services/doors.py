@@ -7,6 +7,7 @@ from typing import Any, TypeVar, Unpack
 
 from starlette.types import ASGIApp
 
+from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.layers.idempotency import Idempotency, Idempotent
@@ -33,6 +34,8 @@ def route(
         ConfigError: The path is malformed or taken, an option is out of its range, or a
             parameter cannot be given.
     """
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f'write @app.{method.lower()}("/path"), with the path that is answered')
     options = route_options(f"{method} {path}", **words)
 
     def attached(function: Function) -> Function:

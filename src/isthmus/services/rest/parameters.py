@@ -33,6 +33,12 @@ MAX_OFFSET = (1 << 63) - 1
 
 _OTHERS_BOUNDS = frozenset({"annotated_types", "pydantic"})
 
+_OURS = {
+    **dict.fromkeys(("Depends", "Header"), "isthmus"),
+    **dict.fromkeys(("Body", "Cookie", "Form", "Pages", "Query"), "isthmus.services"),
+}
+"""Whence marks come, whose names are those of other frameworks' marks too."""
+
 _PAGED = frozenset({Paging, Offset})
 
 Take = Callable[[RequestCall], Any]
@@ -138,10 +144,14 @@ class Parameters:
 
     def _unmarked(self, signature: Signature, parameter: Parameter) -> Source | None:
         for mark in parameter.marks:
-            if type(mark).__module__.partition(".")[0] in _OTHERS_BOUNDS:
+            kind: type[object] = type(mark)
+            if kind.__module__.partition(".")[0] in _OTHERS_BOUNDS:
                 raise signature.error(
                     parameter.name, f"has {mark!r}, which is not kept here; write msgspec.Meta(...)"
                 )
+            if ours := _OURS.get(kind.__name__):
+                theirs = f"has a {kind.__name__} of {kind.__module__}"
+                raise signature.error(parameter.name, f"{theirs}; import it from {ours}")
         if parameter.name in self._names:
             return self.add("path", parameter)
         if parameter.annotation is NOTHING or is_textual(bare(parameter.annotation)):
