@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
 
@@ -143,8 +143,8 @@ class Parameters:
         return Source(take)
 
     def _unmarked(self, signature: Signature, parameter: Parameter) -> Source | None:
-        for mark in parameter.marks:
-            kind: type[object] = type(mark)
+        for mark in cast("Sequence[object]", parameter.marks):
+            kind = type(mark)
             if kind.__module__.partition(".")[0] in _OTHERS_BOUNDS:
                 raise signature.error(
                     parameter.name, f"has {mark!r}, which is not kept here; write msgspec.Meta(...)"
