@@ -60,7 +60,15 @@ def mount(
     idempotency: Idempotency | None = None,
     body_limit: int | None = None,
 ) -> None:
-    """Have a foreign ASGI application answer everything below `path`."""
+    """Have a foreign ASGI application answer everything below `path`.
+
+    Raises:
+        ConfigError: It is none, or an option cannot be meant.
+    """
+    if idempotency is not None and not isinstance(idempotency, Idempotency):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            f"mount {path}: idempotency={idempotency!r}: expected isthmus.services.Idempotency()"
+        )
     made = Mount(path, application, body_limit=MOUNT_LIMIT if body_limit is None else body_limit)
 
     async def opening(host: Host) -> None:
