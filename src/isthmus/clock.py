@@ -8,8 +8,6 @@ import time
 from datetime import timedelta
 from typing import Protocol
 
-from isthmus.errors import ConfigError
-
 __all__ = ["Clock", "ManualClock", "MonotonicClock", "Span", "SystemClock", "seconds"]
 
 Span = float | timedelta
@@ -19,9 +17,9 @@ _log = logging.getLogger("isthmus.clock")
 
 
 def seconds(span: Span) -> float:
-    """Return `span` as float seconds; raises ConfigError for a text, as "1d"."""
+    """Return `span` as float seconds; raises TypeError for a text, as "1d"."""
     if isinstance(span, str):
-        raise ConfigError(f"{span!r}: expected seconds, as 1.5, or a timedelta")
+        raise TypeError(f"{span!r}: expected seconds, as 1.5, or a timedelta")
     return span.total_seconds() if isinstance(span, timedelta) else float(span)
 
 

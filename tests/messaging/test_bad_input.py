@@ -353,5 +353,5 @@ def test_a_topic_of_nothing_and_a_span_in_words_are_refused_where_they_are_said(
     app = App("shop", engine="memory://")
     with pytest.raises(ConfigError, match="topic 'orders': say what it carries"):
         app.topic("orders")
-    with pytest.raises(ConfigError, match="'1d': expected seconds"):
+    with pytest.raises(TypeError, match="'1d': expected seconds"):
         app.queue("orders", Order, retention="1d")  # pyright: ignore[reportArgumentType]
