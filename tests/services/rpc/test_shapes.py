@@ -519,7 +519,7 @@ def test_what_cannot_be_served_is_refused_with_the_way_out() -> None:
     refused(app, Nothing(), "has no method")
     refused(App("shop", engine="memory://"), Inventory(), "is declared only: implement it")
     refused(App("shop", engine="memory://"), Another(), "gives Word, and shop.v1.InventoryService")
-    refused(App("shop", engine="memory://"), Strange(), "'when' is a int")
+    refused(App("shop", engine="memory://"), Strange(), "'when' is of type int")
     refused(app, Shelf, r"write Shelf\(\)")
     refused(app, object(), "derive it from isthmus.Service")
     with pytest.raises(ConfigError, match="expected package and service"):
