@@ -28,6 +28,7 @@ from isthmus.handling.consuming.options import HandlerWords
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.model import Model
+from isthmus.handling.ownership import DeclaredDatabase
 from isthmus.handling.unit import joined, transaction
 from isthmus.settings import Place, SecretSource, Settings
 from isthmus.signals import Signals
@@ -466,6 +467,7 @@ class App(Module):
         secrets: SecretSource | None = None,
     ) -> None:
         super().__init__(name)
+        self.declarations.database = DeclaredDatabase(name=name)
         self.declarations.secrets = secrets
         self._urls = (engine, store)
         self._settings, self._clock = settings, clock or SystemClock()
@@ -480,6 +482,18 @@ class App(Module):
         """Give settings that win over all others, as the command line's do: `engine=`,
         `port=`. Call it before `open`; a wrong one is a ConfigError then."""
         self._configured |= values
+
+    def database(self, *, shared: bool = False, tables: Mapping[str, str] | None = None) -> None:
+        """Say whose the store is. By default it is this service's alone: another App, one of
+        another name, that opens it is refused at its start, with the owner's name.
+
+        `shared` lets those in that say so too; `tables` lists each of its tables with its
+        owner, a service or a module of one: `{"orders": "shop", "payments": "billing"}`.
+
+        Raises:
+            ConfigError: It was said before, or `tables` of a database that is not shared.
+        """
+        self.declarations.own(shared=shared, tables=tables or {})
 
     # --- life -------------------------------------------------------------------------------
 

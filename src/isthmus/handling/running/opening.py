@@ -13,6 +13,7 @@ from isthmus.handling.configured import read_settings
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import declare_outbox
+from isthmus.handling.ownership import claimed, require_owned_tables
 from isthmus.handling.running.forwarding import forwarded
 from isthmus.settings import Settings
 from isthmus.signals import Signals
@@ -57,6 +58,8 @@ async def opened(
             draw=draw,
         )
         stack.push_async_callback(host.closing.aclose)
+        if declared.database is not None:
+            await claimed(host, declared.database)
         await declare_outbox(host)
         host.overrides = overrides = dict(declared.overrides)
         given = {
@@ -68,6 +71,8 @@ async def opened(
         await resources.open(host)
         stack.callback(declared.unbind)
         await declared.bind(host)
+        if declared.database is not None:
+            await require_owned_tables(host, declared.database)
         yield host
 
 
