@@ -121,7 +121,7 @@ async def test_a_handler_that_returns_nothing_says_that_it_is_done(app: App) -> 
     async with app.test():
         assert await prices.request(Ask("lamp"), result=type(None)) is None
         assert done == ["lamp"]
-        with pytest.raises(SchemaError):
+        with pytest.raises(SchemaError, match=r"request to .*: the answer is not a"):
             await prices.request(Ask("lamp"), result=Quote)
 
 
