@@ -10,14 +10,14 @@ from typing import Any
 
 from bench.contest import Benchmark, Contender, Measures, Results
 from bench.figure import Figure, figure
-from bench.order import Order
+from bench.order import Order, orders
 from bench.ours import run, running
 from isthmus import App
 from isthmus.testing.servers import PostgresServer
 
 SENDERS, BATCH = 256, 500
 WORDS = "x" * 200
-ORDER = Order("ord-000000042", "sku-77-blue-large", 3, 123456, "customer-000017", WORDS[:90])
+ORDER = next(orders(1))
 
 Send = Callable[[], Awaitable[Any]]
 
@@ -28,7 +28,7 @@ async def _isthmus(url: str) -> "AsyncGenerator[tuple[Send, Send, Callable[[int]
     queue = app.queue("orders", Order)
     handled, done, wanted = 0, asyncio.Event(), 0
 
-    @queue.handler(concurrency=64, inbox=None)
+    @queue.handler(concurrency=64)
     async def handle(_: Order) -> None:
         nonlocal handled
         handled += 1
@@ -182,7 +182,7 @@ BENCHMARK = Benchmark(
     title=(
         "jobs of 200 bytes on PostgreSQL, with fsync and synchronous_commit; 256 callers that "
         "each wait until their job is safe; 500 at a time by one caller; then all handled, each "
-        "acknowledged. A server of its own for each turn"
+        "acknowledged, with its inbox (isthmus). A server of its own for each turn"
     ),
     contenders={
         "isthmus": contender(_isthmus, (20_000, 40)),
