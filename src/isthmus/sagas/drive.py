@@ -347,15 +347,15 @@ class Drive:
             return
         tried = self._course.tries.get(step.position)
         attempt = (tried.attempt if tried else 0) + failure.counts
+        ran = not step.action.joins and (failure.ran or (tried is not None and tried.ran))
         if failure.answers or (failure.counts and step.retry.spent(attempt)):
-            happened = failure.ran or (tried is not None and not failure.answers)
-            failed = Failed(now, step.position, step.name, failure.kind, failure.text, happened)
+            failed = Failed(now, step.position, step.name, failure.kind, failure.text, ran)
             self._changes.record(failed)
             self._changes.signal(partial(facts.StepFailed, error=failure.text, **named))
             return
         delay = step.retry.delay_before(attempt + 1, self._host.draw())
         delay = max(delay, failure.retry_after or 0.0, 0.0 if failure.counts else 1.0)
-        again = Tried(now, step.position, step.name, attempt, failure.text, now + delay)
+        again = Tried(now, step.position, step.name, attempt, failure.text, now + delay, ran)
         self._changes.record(again)
         self._changes.wake_at(again.again_at)
         self._changes.signal(

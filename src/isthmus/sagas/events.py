@@ -74,6 +74,8 @@ class Tried(_Step, frozen=True, tag="tried"):
     attempt: int
     error: str
     again_at: float
+    ran: bool = True
+    """Whether this one, or one before, may have had its effect."""
 
 
 class Failed(_Step, frozen=True, tag="failed"):
