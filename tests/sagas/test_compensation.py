@@ -269,7 +269,7 @@ async def test_an_attempt_that_takes_longer_than_its_timeout_is_cut(engine: str)
         assert len(begun) == 2
 
 
-async def test_what_a_failed_or_cut_local_step_wrote_is_gone(tmp_path) -> None:  # noqa: ANN001
+async def test_what_a_failed_or_cut_local_step_wrote_is_gone(tmp_path) -> None:
     app = App("shop")
 
     @app.saga("fulfil", retry=Retry(1))
@@ -295,7 +295,7 @@ async def test_what_a_failed_or_cut_local_step_wrote_is_gone(tmp_path) -> None: 
             assert list(await tx.fetch("SELECT id FROM written")) == []
 
 
-async def test_the_undo_of_a_local_step_commits_with_its_record(tmp_path) -> None:  # noqa: ANN001
+async def test_the_undo_of_a_local_step_commits_with_its_record(tmp_path) -> None:
     app = App("shop")
 
     @app.saga("fulfil", retry=Retry(1))

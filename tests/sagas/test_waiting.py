@@ -1,4 +1,4 @@
-"""Sagas sleep, wait for events, run other sagas and several things at once; no process need be up."""
+"""Sagas sleep, wait for events, run other sagas, and several things at once."""
 
 from typing import Any
 

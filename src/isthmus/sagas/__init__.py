@@ -8,6 +8,7 @@
     compensation          the undos, the last first
     changes, mailbox      what one commit writes; where events meet those who wait for them
     worker, watch, family the process's part: queue, leases, timers, time limits
+    recorded, checking    a history as a file; whether code still goes its way
     definition, handle    what the user holds
 
 A saga is driven by the messages of an ordered queue in the store's scope, under its own key: who
@@ -27,6 +28,7 @@ from isthmus.sagas.errors import (
 from isthmus.sagas.handle import Handle
 from isthmus.sagas.heartbeat import Heartbeat
 from isthmus.sagas.options import SagaOptions, SagaWords
+from isthmus.sagas.recorded import RecordedSaga
 from isthmus.sagas.saga import Saga
 from isthmus.sagas.status import SagaStatus, Status
 
@@ -36,6 +38,7 @@ __all__ = [
     "Handle",
     "Heartbeat",
     "NotDeterministicError",
+    "RecordedSaga",
     "Saga",
     "SagaCompensatedError",
     "SagaOptions",

@@ -14,6 +14,7 @@ from isthmus.sagas.events import Event
 from isthmus.sagas.family import Family, key_of
 from isthmus.sagas.history import History, load
 from isthmus.sagas.kept import Kept
+from isthmus.sagas.recorded import RecordedSaga
 from isthmus.sagas.saga import Saga, event_name
 from isthmus.sagas.status import SagaStatus
 from isthmus.sagas.telling import status_of
@@ -64,6 +65,17 @@ class Handle(Generic[R]):
     async def history(self) -> Sequence[Event]:
         """Return all that happened to it, oldest first."""
         return (await self._course()).events
+
+    async def recorded(self) -> RecordedSaga:
+        """Return its history, to be written to a file, and played against changed code by
+        `isthmus.testing.replay`."""
+        course = await self._course()
+        return RecordedSaga(
+            name=self.name,
+            id=self.id,
+            version=course.started.version,
+            events=tuple(course.events),
+        )
 
     async def query(self, function: Callable[[Saga], Any] | str) -> Any:
         """Return what a function registered by `fulfil.query` tells of it, as it is recorded now.

@@ -12,13 +12,17 @@ from typing import Any
 
 from isthmus.errors import ConfigError
 from isthmus.sagas.course import Asked, Course, Outcome
-from isthmus.sagas.errors import NotDeterministicError
+from isthmus.sagas.errors import Compensate, NotDeterministicError, SagaCompensatedError
 from isthmus.sagas.events import Event, Patched
 from isthmus.sagas.operation import Gather, Operation, Step
 
 __all__ = ["Branch", "Playback"]
 
 Function = Callable[[], Coroutine[Any, Any, Any]]
+
+
+_MEANT = (Compensate, SagaCompensatedError)
+"""Errors by which a saga ends; any other is a fault that tells more than where it happened."""
 
 
 class _AstrayError(BaseException):
@@ -84,7 +88,8 @@ class Playback:
         """Play as far as outcomes are known."""
         while self.fault is None and self._advance_once():
             pass
-        if self.fault is None and self.ended and self.main.error is None:
+        meant = self.main.error is None or isinstance(self.main.error, _MEANT)
+        if self.fault is None and self.ended and meant:
             self._require_whole()
 
     def frontier(self) -> Iterator[Operation]:
