@@ -4,27 +4,28 @@ A contextvar carries it, so that clients of isthmus send it along without being 
 """
 
 from contextvars import ContextVar
+from typing import NewType
 
-__all__ = ["IdempotencyKey", "in_force"]
+__all__ = ["IdempotencyKey", "StepKey", "in_force"]
+
+IdempotencyKey = NewType("IdempotencyKey", str)
+"""A key that stays the same however often a step is done, after a crash too. A parameter of a
+step's function that is annotated so is given it."""
 
 
-class IdempotencyKey(str):
-    """A key that stays the same however often a step is done, after a crash too. Annotated so,
-    a parameter of a step's function is given it."""
+class StepKey:
+    """The key of a step that runs, handed out to the calls that it makes."""
 
-    __slots__ = ("_used",)
-
-    def __new__(cls, text: str) -> "IdempotencyKey":
-        key = super().__new__(cls, text)
-        key._used = 0
-        return key
+    def __init__(self, text: str) -> None:
+        self.text = IdempotencyKey(text)
+        self._used = 0
 
     def next(self) -> str:
-        """Return the key of the next call that changes something: the key itself for the first
-        one, and for others, told apart by their order, one that begins with it."""
+        """Return the key of the next call that changes something: the step's own for the first,
+        and for others, told apart by their order, one that begins with it."""
         self._used += 1
-        return str(self) if self._used == 1 else f"{self}/{self._used}"
+        return self.text if self._used == 1 else f"{self.text}/{self._used}"
 
 
-in_force: ContextVar[IdempotencyKey | None] = ContextVar("isthmus-idempotency-key", default=None)
+in_force: ContextVar[StepKey | None] = ContextVar("isthmus-idempotency-key", default=None)
 """The key of the step that runs here; None outside of one."""

@@ -7,9 +7,9 @@ from typing import Any
 from isthmus.contracts import Put
 from isthmus.errors import ConflictError, LeaseLostError, TimedOutError
 from isthmus.handling.host import Host
-from isthmus.handling.idempotency_key import IdempotencyKey, in_force
+from isthmus.handling.idempotency_key import IdempotencyKey, StepKey, in_force
 from isthmus.handling.unit import PATIENCE, Unit, current
-from isthmus.resilience import Policy
+from isthmus.resilience import Policy, Retry
 from isthmus.resilience.classify import never_ran
 from isthmus.resilience.errors import NotCalledError
 from isthmus.sagas.action import Action, Performing
@@ -21,6 +21,8 @@ __all__ = ["PROGRESS", "Attempt", "FailedAttempt", "Failure", "is_answer"]
 PROGRESS = "isthmus.sagas.progress"
 """Space of what heartbeats told last, by the step's key."""
 KEPT = 7 * 86400.0
+REST = 1.0
+"""Seconds until what a policy refused is tried again, at least."""
 
 
 class Failure:
@@ -36,7 +38,12 @@ class Failure:
         """Whether it may have had its effect."""
         self.counts = not isinstance(error, NotCalledError)
         """Whether anything was called."""
-        self.retry_after = getattr(error, "retry_after", None)
+        self._retry_after = getattr(error, "retry_after", None) or 0.0
+
+    def wait(self, retry: Retry, attempt: int, draw: float) -> float:
+        """Return the seconds until the attempt after the one counted `attempt`."""
+        delay = max(retry.delay_before(attempt + 1, draw), self._retry_after)
+        return delay if self.counts else max(delay, REST)
 
 
 class FailedAttempt(Exception):  # noqa: N818 - caught where it is made
@@ -76,6 +83,11 @@ class Attempt:
         self._task: asyncio.Task[Any] | None = None
         self._cut = ""
         self._beats, self._since = 0, 0.0
+
+    @property
+    def written(self) -> Unit | None:
+        """The unit of what the action wrote; None if it wrote nothing."""
+        return self.unit if self.unit is not None and self.unit.tx is not None else None
 
     async def run(self) -> Any:
         """Return what the action returns; its effects are in `unit`, to be committed.
@@ -141,18 +153,18 @@ class Attempt:
         async def once() -> Any:
             await self.undo()  # of a try that the policy repeats
             self.unit = unit = Unit(self._host.store, attempt)
-            key = IdempotencyKey(self._key)
+            key = StepKey(self._key)
             current.set(unit)
             token = in_force.set(key)
             try:
-                return await self._action.call(self._args, await self._performing(key))
+                return await self._action.call(self._args, await self._performing())
             finally:
                 in_force.reset(token)
 
         once.__name__ = once.__qualname__ = self._name
         return once
 
-    async def _performing(self, key: IdempotencyKey) -> Performing:
+    async def _performing(self) -> Performing:
         store = self._host.store
 
         async def note(progress: bytes) -> None:
@@ -163,7 +175,7 @@ class Attempt:
             found = await store.get(PROGRESS, [self._key])
             kept = found[self._key].value if self._key in found else None
         self._beat = Heartbeat(kept, note=note)
-        return Performing(self._host, key, self._beat)
+        return Performing(self._host, IdempotencyKey(self._key), self._beat)
 
     async def undo(self) -> None:
         unit, self.unit = self.unit, None

@@ -94,8 +94,7 @@ class Compensation:
         self._changes.signal(
             partial(facts.StepUndone, saga=self._name, id=self._id, step=step.name)
         )
-        unit = trying.unit
-        return None if unit is None or unit.tx is None else unit
+        return trying.written
 
     def _given(self, step: Step) -> Any:
         outcome = self._course.outcomes.get(step.position)
@@ -109,9 +108,7 @@ class Compensation:
         if failure.counts and step.undo_retry.spent(attempt):
             detail = f"undo of step {step.name!r} failed: {failure.text}"
             return self._stuck("compensation", detail)
-        delay = step.undo_retry.delay_before(attempt + 1, self._family.host.draw())
-        delay = max(delay, failure.retry_after or 0.0, 0.0 if failure.counts else 1.0)
-        again_at = self._now() + delay
+        again_at = self._now() + failure.wait(step.undo_retry, attempt, self._family.host.draw())
         self._changes.record(
             UndoTried(self._now(), step.position, step.name, attempt, failure.text, again_at)
         )
