@@ -209,7 +209,8 @@ class Process:
 
 
 faults = st.sampled_from([
-    (), (), (), (), (), (), (), (), (), ("after",), ("before", "after"), ("hang",), ("after",) * 4, ("before",) * 4,
+    (), (), (), (), (), (), (), (), (), ("after",), ("before", "after"), ("hang",), ("after",) * 4,
+    ("before",) * 4,
     ("hang", "refused"), ("refused",), ("after", "before", "hang"),
 ])  # fmt: skip
 undo_faults = st.sampled_from([(), (), ("after",), ("before", "after"), ("hang", "after")])

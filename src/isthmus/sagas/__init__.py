@@ -10,6 +10,7 @@
     worker, watch, family the process's part: queue, leases, timers, time limits
     recorded, checking    a history as a file; whether code still goes its way
     definition, handle    what the user holds
+    index, management     sagas by status, looked after by name
 
 A saga is driven by the messages of an ordered queue in the store's scope, under its own key: who
 has the message has the saga. Its history is fenced by a version, and each commit joins what a step
@@ -27,6 +28,8 @@ from isthmus.sagas.errors import (
 )
 from isthmus.sagas.handle import Handle
 from isthmus.sagas.heartbeat import Heartbeat
+from isthmus.sagas.index import Listed
+from isthmus.sagas.management import Sagas
 from isthmus.sagas.options import SagaOptions, SagaWords
 from isthmus.sagas.recorded import RecordedSaga
 from isthmus.sagas.saga import Saga
@@ -37,6 +40,7 @@ __all__ = [
     "Definition",
     "Handle",
     "Heartbeat",
+    "Listed",
     "NotDeterministicError",
     "RecordedSaga",
     "Saga",
@@ -45,6 +49,7 @@ __all__ = [
     "SagaStatus",
     "SagaStuckError",
     "SagaWords",
+    "Sagas",
     "Status",
     "StepFailedError",
     "Unknown",
