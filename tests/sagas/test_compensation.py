@@ -55,7 +55,9 @@ def shop() -> Shop:
 
 
 def declare(app: App, shop: Shop, **options: Any) -> Any:
-    @app.saga("fulfil", **{"retry": Retry(2, delay=1, jitter="none"), **options})
+    chosen: Any = {"retry": Retry(2, delay=1, jitter="none"), **options}
+
+    @app.saga("fulfil", **chosen)
     async def fulfil(saga: Saga, order: str) -> str:
         await saga.step(shop.does("reserve"), order, undo=shop.undoes("reserve"))
         await saga.step(shop.does("charge"), order, undo=shop.undoes("charge"))

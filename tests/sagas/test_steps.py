@@ -1,5 +1,7 @@
 """A saga does its steps once in effect, in their order, and tells what came of it."""
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -7,7 +9,7 @@ import pytest
 
 from isthmus import App, ConfigError, Depends, NotFoundError, Retry, SchemaError, Transaction
 from isthmus.handling.idempotency_key import IdempotencyKey
-from isthmus.sagas import Compensate, Saga, SagaStuckError, StepFailedError
+from isthmus.sagas import Compensate, Saga, SagaOptions, SagaStuckError, StepFailedError
 from isthmus.sagas.events import Done
 
 
@@ -367,3 +369,9 @@ def test_a_saga_is_an_async_function_of_a_saga() -> None:
 
         @app.saga("two")  # pyright: ignore[reportCallIssue, reportArgumentType]
         async def two(order: Order) -> None: ...
+
+
+def test_every_option_has_a_row_on_its_page() -> None:
+    page = (Path(__file__).parents[2] / "docs/patterns/saga.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert set(SagaOptions.__struct_fields__) - rows == set()
