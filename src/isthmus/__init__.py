@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Retry,
         Timeout,
     )
+    from isthmus.sagas import Compensate, Saga
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
     from isthmus.services.client import Client
@@ -112,6 +113,7 @@ _HOMES = {
         "Retry",
         "Timeout",
     ),
+    "isthmus.sagas": ("Compensate", "Saga"),
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
     "isthmus.services.versioning": ("MediaType", "Uri"),
@@ -130,6 +132,7 @@ __all__ = [
     "Cache",
     "CircuitBreaker",
     "Client",
+    "Compensate",
     "ConfigError",
     "ConflictError",
     "CorruptedError",
@@ -161,6 +164,7 @@ __all__ = [
     "Reject",
     "RemoteError",
     "Retry",
+    "Saga",
     "SchemaError",
     "Secret",
     "Service",

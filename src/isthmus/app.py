@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from isthmus.handling.sync.sync_app import SyncApp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import Policy, SharedState
+    from isthmus.sagas.door import Make
+    from isthmus.sagas.options import SagaWords
     from isthmus.schema.formats.choice import Choice
     from isthmus.services.adapter.door import Implementation
     from isthmus.services.client.client import Client
@@ -373,6 +375,33 @@ class Module:
             catch_up=catch_up,
             **options,
         )
+
+    # --- sagas ------------------------------------------------------------------------------
+
+    def saga(
+        self,
+        name: str,
+        *,
+        version: int = 1,
+        on: "Sequence[Topic[Any]]" = (),
+        **options: Unpack["SagaWords"],
+    ) -> "Make":
+        """Have an async function run as a saga: durable, its steps remembered, and undone if it
+        cannot be completed.
+
+            @app.saga("fulfil", version=1)
+            async def fulfil(saga: Saga, order: Order) -> Receipt:
+                await saga.step(reserve, order, undo=release)
+                return await saga.step(charge, order, undo=refund)
+
+            handle = await fulfil.start(order, id=order.id)
+
+        Versions live side by side: a saga that runs ends by the one it was started with. `on`:
+        topics whose events it may wait for. All options: `isthmus.sagas.options.SagaOptions`.
+        """
+        from isthmus.sagas.door import saga
+
+        return saga(self.declarations, name, version=version, on=on, **options)
 
     # --- what handlers stand on -------------------------------------------------------------
 

@@ -129,6 +129,10 @@ class Topic(Generic[T]):
 
         return attached
 
+    def has(self, name: str) -> bool:
+        """Whether it has a subscription of this name."""
+        return name in self._subscriptions
+
     def __getitem__(self, name: str) -> Subscription:
         """Return one subscription: its dead letters, statistics, pausing."""
         if name not in self._subscriptions:

@@ -58,7 +58,8 @@ class CallWords(TypedDict, total=False):
     headers: Mapping[str, str] | None
     idempotency_key: str | bool | None
     """Makes a POST or PATCH one that may be repeated: sent along, the same with each attempt.
-    True: a new one, made once for all attempts."""
+    True: a new one, made once for all attempts. Default, in a step of a saga: the step's; False
+    for none."""
     allow: Collection[int]
     """Statuses of 400 and more that are answers, too, not errors."""
 

@@ -1,0 +1,65 @@
+"""How a saga begins."""
+
+from isthmus.contracts import Transaction
+from isthmus.errors import ConflictError
+from isthmus.handling.unit import current
+from isthmus.sagas import history as histories
+from isthmus.sagas import index
+from isthmus.sagas.commands import Advance
+from isthmus.sagas.events import Started
+from isthmus.sagas.facts import SagaStarted
+from isthmus.sagas.family import Family, key_of, split
+from isthmus.sagas.history import History, load
+from isthmus.sagas.index import Listed
+from isthmus.sagas.recipe import Recipe
+
+__all__ = ["begin", "start"]
+
+
+async def start(family: Family, recipe: Recipe, id: str, input: bytes) -> None:
+    """Record that a saga is started, and have it go on; nothing if there is one of this id."""
+    unit, key = current.get(), key_of(family.name, id)
+    started = _started(family, recipe, input)
+    if unit is not None:
+        return await _with(family, key, started, tx=unit.begin())
+    try:
+        async with family.store.begin() as tx:
+            await begin(family, History(key, (), 0), started, tx=tx)
+            await family.tell(id, Advance(), tx=tx)
+    except ConflictError as error:
+        if error.subject != f"{histories.SPACE}/{key}":
+            raise
+        return None  # it was started before
+    if family.host.signals.active:
+        family.host.signals.emit(SagaStarted(saga=family.name, id=id))
+
+
+async def _with(family: Family, key: str, started: Started, *, tx: Transaction) -> None:
+    """Start it with a transaction, unless it is there, or this transaction starts it already."""
+    ours = family.starting.setdefault(tx, set())
+    if key not in ours and not (await load(family.store, key, tx=tx)).exists:
+        ours.add(key)
+        await begin(family, History(key, (), 0), started, tx=tx)
+        await family.tell(split(key)[1], Advance(), tx=tx)
+
+
+async def begin(family: Family, history: History, started: Started, *, tx: Transaction) -> None:
+    """Stage the beginning of a history."""
+    key = history.key
+    listed = Listed(
+        name=family.name,
+        id=key.partition("/")[2],
+        version=started.version,
+        status="running",
+        started_at=started.at,
+        changed_at=started.at,
+    )
+    puts = {histories.SPACE: [history.append([started])], index.SPACE: [index.entry(listed)]}
+    await family.put(puts, tx=tx)
+    if started.timeout_at:
+        await family.alarm(key, started.timeout_at, tx=tx)
+
+
+def _started(family: Family, recipe: Recipe, input: bytes) -> Started:
+    now, timeout = family.host.clock.now(), recipe.options.timeout
+    return Started(now, recipe.version, input, 0.0 if timeout is None else now + timeout)
