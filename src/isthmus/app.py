@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
+    from isthmus.sourcing import Aggregate
     from isthmus.streams import Stream
     from isthmus.versions import Versions
 
@@ -343,6 +344,37 @@ class Module:
             max_bytes=max_bytes,
             compaction=compaction,
             format=format,
+        )
+
+    # --- event sourcing ---------------------------------------------------------------------
+
+    def aggregate(
+        self,
+        name: str,
+        state: type[T],
+        *,
+        initial: T | None = None,
+        partitions: int = 1,
+        keep_ids: Span = 30 * 86400.0,
+        cache: int = 10_000,
+    ) -> "Aggregate[T]":
+        """Declare aggregates of one frozen type, whose `decide(command)` returns events and whose
+        `evolve(event)` returns the next state; what happened is kept, as the log of this name.
+
+        It begins as `initial`, else as `state()`. With one of `partitions` (1) all events have
+        one order; with several, those of each aggregate do. The id of a command is remembered
+        for `keep_ids` seconds (30 days); `cache` states (10,000) are kept at hand.
+        """
+        from isthmus.sourcing import Aggregate
+
+        return Aggregate(
+            name,
+            state,
+            self.declarations,
+            initial=initial,
+            partitions=partitions,
+            keep_ids=keep_ids,
+            cache=cache,
         )
 
     def schedule(

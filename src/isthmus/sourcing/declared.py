@@ -1,0 +1,22 @@
+"""What sourcing adds to the declared model."""
+
+from typing import Any, ClassVar
+
+from isthmus.handling.model import Declared
+from isthmus.schema import Schema
+
+__all__ = ["DeclaredAggregate"]
+
+
+class DeclaredAggregate(Declared, frozen=True, kw_only=True):
+    """An aggregate, whose events are the log of its name."""
+
+    kind: ClassVar[str] = "aggregate"
+    state: Schema[Any]
+    commands: Schema[Any]
+    events: Schema[Any]
+    partitions: int
+    snapshot_every: int | None
+    """Events after which the state is kept; None is never."""
+    keep_ids: float
+    """Seconds for which the id of a command is remembered."""
