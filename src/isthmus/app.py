@@ -355,6 +355,7 @@ class Module:
         *,
         initial: T | None = None,
         partitions: int = 1,
+        snapshot_every: int | None = None,
         keep_ids: Span = 30 * 86400.0,
         cache: int = 10_000,
     ) -> "Aggregate[T]":
@@ -362,8 +363,10 @@ class Module:
         `evolve(event)` returns the next state; what happened is kept, as the log of this name.
 
         It begins as `initial`, else as `state()`. With one of `partitions` (1) all events have
-        one order; with several, those of each aggregate do. The id of a command is remembered
-        for `keep_ids` seconds (30 days); `cache` states (10,000) are kept at hand.
+        one order; with several, those of each aggregate do. The state is kept after every
+        `snapshot_every` events (None: never), so that longer histories load quickly. The id of
+        a command is remembered for `keep_ids` seconds (30 days); `cache` states (10,000) are
+        kept at hand.
         """
         from isthmus.sourcing import Aggregate
 
@@ -373,6 +376,7 @@ class Module:
             self.declarations,
             initial=initial,
             partitions=partitions,
+            snapshot_every=snapshot_every,
             keep_ids=keep_ids,
             cache=cache,
         )

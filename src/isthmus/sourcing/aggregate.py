@@ -18,13 +18,15 @@ from isthmus.sourcing.deciding import Asked, Deciding
 from isthmus.sourcing.declared import DeclaredAggregate
 from isthmus.sourcing.done import Done
 from isthmus.sourcing.events import Events
+from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.house import house
 from isthmus.sourcing.living import Living
 from isthmus.sourcing.metadata import headers_of
 from isthmus.sourcing.recorded import Recorded
+from isthmus.sourcing.snapshots import Snapshots
 from isthmus.sourcing.states import States
-from isthmus.streams.replay import moment
+from isthmus.streams.replay import To, moment
 
 __all__ = ["Aggregate"]
 
@@ -52,6 +54,7 @@ class Aggregate(Generic[S]):
         *,
         initial: S | None = None,
         partitions: int = 1,
+        snapshot_every: int | None = None,
         keep_ids: Span = MONTH,
         cache: int = 10_000,
     ) -> None:
@@ -64,7 +67,9 @@ class Aggregate(Generic[S]):
             commands=self.decider.commands,
             events=self.decider.events,
             partitions=_at_least("partitions", partitions, 1),
-            snapshot_every=None,
+            snapshot_every=(
+                None if snapshot_every is None else _at_least("snapshot_every", snapshot_every, 1)
+            ),
             keep_ids=_at_least("keep_ids", seconds(keep_ids), 1.0),
         )
         self._opened: _Opened | None = None
@@ -140,6 +145,16 @@ class Aggregate(Generic[S]):
             for record in page:
                 yield opened.events.recorded(record)
 
+    def read(self, *, start: To = "start", follow: bool = False) -> Feed:
+        """Return the events of all aggregates, to iterate over: those that are there, or,
+        to `follow`, without end.
+
+        `start` is "start", "end", a moment, or the `position` of another feed. Events of one
+        aggregate are in order; with one partition, all are, in the order of their commits.
+        """
+        opened = self._open
+        return Feed(opened.log, self.name, opened.events, start=start, follow=follow)
+
     # --- opening ----------------------------------------------------------------------------
 
     async def _bind(self, host: Host) -> None:
@@ -151,7 +166,17 @@ class Aggregate(Generic[S]):
             source=host.source,
             clock=host.clock,
         )
-        states = States(home.log, self.name, self.decider, events, Living(self._cache))
+        snapshots = Snapshots(
+            home.store, self.name, self._limits.state, every=self._limits.snapshot_every
+        )
+        states = States(
+            home.log,
+            self.name,
+            decider=self.decider,
+            events=events,
+            snapshots=snapshots,
+            living=Living(self._cache),
+        )
         deciding = Deciding(
             home.log,
             home.store,
@@ -159,6 +184,7 @@ class Aggregate(Generic[S]):
             decider=self.decider,
             events=events,
             states=states,
+            snapshots=snapshots,
             done=Done(home.store, self.name, retention=self._limits.keep_ids),
         )
         self._opened = _Opened(home, home.log, events, states, deciding)

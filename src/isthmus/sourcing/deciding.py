@@ -15,6 +15,7 @@ from isthmus.sourcing.done import Done, Outcome
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.living import Live
+from isthmus.sourcing.snapshots import Snapshots
 from isthmus.sourcing.states import States
 from isthmus.sourcing.turns import Turns
 
@@ -58,10 +59,12 @@ class Deciding:
         decider: Decider[Any],
         events: Events,
         states: States,
+        snapshots: Snapshots,
         done: Done,
     ) -> None:
         self._log, self._store, self._name = log, store, name
-        self._decider, self._events, self._states, self._done = decider, events, states, done
+        self._decider, self._events, self._states = decider, events, states
+        self._snapshots, self._done = snapshots, done
         self._turns = Turns()
         self._staged: WeakKeyDictionary[Transaction, _Staged] = WeakKeyDictionary()
 
@@ -110,7 +113,7 @@ class Deciding:
         return await self._append(asked, decided, attempt=attempt)
 
     async def _append(self, asked: Asked, decided: _Decided, *, attempt: int) -> Handled[Any]:
-        if asked.id is not None:
+        if asked.id is not None or self._snapshots.due(decided.before, decided.after):
             async with self._store.begin(attempt=attempt) as tx:
                 await self._stage(asked, decided, tx=tx)
         elif decided.messages:
@@ -173,6 +176,8 @@ class Deciding:
         if asked.id is not None:
             outcome = Outcome(decided.after.version, len(decided.events))
             await self._done.note(asked.key, asked.id, outcome, tx=tx)
+        if self._snapshots.due(decided.before, decided.after):
+            await self._snapshots.put(asked.key, decided.after, tx=tx)
 
 
 def _handled(asked: Asked, decided: _Decided) -> Handled[Any]:

@@ -8,6 +8,7 @@ from isthmus.contracts import LogEngine, Record, Tx
 from isthmus.sourcing.decider import Decider
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.living import Live, Living
+from isthmus.sourcing.snapshots import Snapshots
 
 __all__ = ["States"]
 
@@ -19,10 +20,17 @@ class States:
     """Loads states: from the last one known, and the events since."""
 
     def __init__(
-        self, log: LogEngine, name: str, decider: Decider[Any], events: Events, living: Living
+        self,
+        log: LogEngine,
+        name: str,
+        *,
+        decider: Decider[Any],
+        events: Events,
+        snapshots: Snapshots,
+        living: Living,
     ) -> None:
         self._log, self._name, self._events, self._living = log, name, events, living
-        self._decider = decider
+        self._decider, self._snapshots = decider, snapshots
 
     def known(self, key: str) -> Live | None:
         """Return what was loaded lately; it may be old."""
@@ -33,20 +41,21 @@ class States:
 
     async def load(self, key: str, *, tx: Tx = None) -> Live:
         """Return the state as it is now; with `tx`, its commit fails if that has changed."""
-        found = self._living.get(key)
-        live = await self._gone_on(key, found or Live(self._decider.initial, 0), tx=tx)
+        known = self._living.get(key) or await self._begun(key)
+        live = await self._gone_on(key, known, tx=tx)
         if live.version:
             self._living.put(key, live)
         return live
 
     async def load_at(self, key: str, *, version: float = inf, at: float = inf) -> Live:
         """Return the state as it was, with the events up to a version and a moment."""
-        state, last, evolve = self._decider.initial, 0, self._decider.evolve
-        async for page in self.pages(key):
+        state, last = await self._begun(key, version=version if at == inf else 0)
+        evolve, value = self._decider.evolve, self._events.value
+        async for page in self.pages(key, after=last):
             for record in page:
                 if record.version > version or (record.message.time or record.at) > at:
                     return Live(state, last)
-                state, last = evolve(state, self._events.value(record)), record.version
+                state, last = evolve(state, value(record)), record.version
         return Live(state, last)
 
     async def pages(
@@ -60,6 +69,11 @@ class States:
             if len(page) < PAGE:
                 return
             after = page[-1].version
+
+    async def _begun(self, key: str, *, version: float = inf) -> Live:
+        """Return a state to begin with: of a snapshot that is not of a later version."""
+        found = await self._snapshots.find(key) if version else None
+        return found if found and found.version <= version else Live(self._decider.initial, 0)
 
     async def _gone_on(self, key: str, live: Live, *, tx: Tx) -> Live:
         state, version = live
