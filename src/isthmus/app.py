@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
-    from isthmus.sourcing import Aggregate
+    from isthmus.sourcing import Aggregate, Projection
+    from isthmus.sourcing.read_model import ReadModel
     from isthmus.streams import Stream
+    from isthmus.streams.options import GroupWords
     from isthmus.versions import Versions
 
 __all__ = ["App", "Module"]
@@ -380,6 +382,34 @@ class Module:
             keep_ids=keep_ids,
             cache=cache,
         )
+
+    def projection(
+        self,
+        name: str,
+        of: "Aggregate[Any]",
+        *,
+        into: "Sequence[ReadModel]" = (),
+        version: int = 1,
+        **options: "Unpack[GroupWords]",
+    ) -> "Callable[[Callable[..., Any]], Projection]":
+        """Have a function make what is read of the events of some aggregates: each event, with
+        all that the function writes by `tx` and `into`, is one commit with its position.
+
+            @app.projection("balances", accounts, into=[table])
+            async def balances(event: Recorded[Deposited | Withdrawn], tx: Transaction): ...
+
+        Aggregates are projected in parallel, each in order. What fails is tried until it works,
+        and its aggregate waits. A new `version`, like `balances.rebuild()`, is built beside the
+        one that is read. Options are a group's, see `isthmus.streams.GroupOptions`.
+        """
+        from isthmus.sourcing import Projection
+
+        def projected(function: Callable[..., Any]) -> Projection:
+            return Projection(
+                name, of, function, self.declarations, into=into, version=version, **options
+            )
+
+        return projected
 
     def schedule(
         self,

@@ -1,17 +1,29 @@
 """Event sourcing and CQRS: what happened is kept, and all else is made of it."""
 
 from isthmus.sourcing.aggregate import Aggregate
-from isthmus.sourcing.declared import DeclaredAggregate
+from isthmus.sourcing.declared import DeclaredAggregate, DeclaredProjection
+from isthmus.sourcing.documents import Documents
+from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.metadata import Metadata, acting
+from isthmus.sourcing.projection import Projection
 from isthmus.sourcing.recorded import Position, Recorded
+from isthmus.sourcing.search_index import Hit, SearchIndex
+from isthmus.sourcing.table import Table
 
 __all__ = [
     "Aggregate",
     "DeclaredAggregate",
+    "DeclaredProjection",
+    "Documents",
+    "Feed",
     "Handled",
+    "Hit",
     "Metadata",
     "Position",
+    "Projection",
     "Recorded",
+    "SearchIndex",
+    "Table",
     "acting",
 ]

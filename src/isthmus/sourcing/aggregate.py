@@ -155,6 +155,16 @@ class Aggregate(Generic[S]):
         opened = self._open
         return Feed(opened.log, self.name, opened.events, start=start, follow=follow)
 
+    @property
+    def home(self) -> Host:
+        """The open process, as event stores see it: with the log of the store's own engine."""
+        return self._open.host
+
+    @property
+    def events(self) -> Events:
+        """What reads events while the App is open."""
+        return self._open.events
+
     # --- opening ----------------------------------------------------------------------------
 
     async def _bind(self, host: Host) -> None:

@@ -1,11 +1,13 @@
 """What sourcing adds to the declared model."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from isthmus.handling.model import Declared
 from isthmus.schema import Schema
+from isthmus.streams.options import GroupOptions
 
-__all__ = ["DeclaredAggregate"]
+__all__ = ["DeclaredAggregate", "DeclaredProjection"]
 
 
 class DeclaredAggregate(Declared, frozen=True, kw_only=True):
@@ -20,3 +22,16 @@ class DeclaredAggregate(Declared, frozen=True, kw_only=True):
     """Events after which the state is kept; None is never."""
     keep_ids: float
     """Seconds for which the id of a command is remembered."""
+
+
+class DeclaredProjection(Declared, frozen=True, kw_only=True):
+    """A projection, and what it writes."""
+
+    kind: ClassVar[str] = "projection"
+    aggregate: str
+    function: str
+    """Where it is written: "bank.views:balances"."""
+    into: Sequence[str]
+    """The definitions of its read models."""
+    version: int
+    options: GroupOptions
