@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from tests.sourcing.bank import Account, Deposit, Deposited, Withdraw, Withdrawn
 
-from isthmus import App, ConfigError, Message, Transaction
+from isthmus import App, ConfigError, Message, Retry, Transaction
 from isthmus.errors import NotFoundError, TimedOutError, UnsupportedError
 from isthmus.handling.host import Host
 from isthmus.handling.running.trial import Trial
@@ -37,7 +37,7 @@ class Balance(msgspec.Struct, frozen=True):
 class Bank:
     """An App with one read model of each kind, in one projection."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self) -> None:
         self.app = App("bank")
         self.accounts = self.app.aggregate("account", Account, partitions=2)
         self.table = Table(
@@ -47,7 +47,8 @@ class Bank:
         self.index = SearchIndex("found", "account", "note")
         self.failing = set[str]()
         into = (self.table, self.documents, self.index)
-        self.balances = self.app.projection("balances", self.accounts, into=into, **options)(
+        retry = Retry(1000, delay=1, factor=1, jitter="none")
+        self.balances = self.app.projection("balances", self.accounts, into=into, retry=retry)(
             self.project
         )
 
@@ -143,14 +144,14 @@ async def test_what_fails_waits_with_its_aggregate_and_others_flow(engine: str) 
         for _ in range(3):
             for key in ("acc-1", "acc-2"):
                 handled = await bank.accounts.handle(key, Deposit(10))
-        await t.advance(300)
+        await t.advance(5)
         assert await bank.rows() == {"acc-2": 30}
         assert await bank.balances.parked() == 3
         await bank.balances.caught_up(to=handled.position)
         with pytest.raises(TimedOutError, match="3 are parked"):
             await bank.balances.caught_up(to=Position("acc-1", 1), timeout=0)
         bank.failing = set()
-        await t.advance(300)
+        await t.advance(5)
         assert await bank.rows() == {"acc-1": 30, "acc-2": 30}
         assert await bank.documents.get("acc-1") == Balance(30, 3)
         assert await bank.balances.parked() == 0
@@ -169,7 +170,7 @@ async def test_an_event_that_cannot_be_read_waits_too() -> None:
         await app.declarations.host.log.append("account", [bad])
         await accounts.version("acc-2")
         await accounts.handle("acc-2", Deposit(1))
-        await t.advance(3600)
+        await t.advance(600)
         assert seen == [Deposited(1)]
         assert await amounts.parked() == 1
         assert await (await amounts.dead_letters()).count() == 0
@@ -265,11 +266,11 @@ async def test_one_that_cannot_cope_does_not_take_the_place_of_one_that_can(engi
         bank.failing = {"acc-1"}
         await bank.balances.rebuild()
         await t.settle()
-        await t.advance(120)
+        await t.advance(10)
         assert (await bank.balances.standing()).live.number == 1
         assert (await bank.rows())["acc-1"] == 40
         bank.failing = set()
-        await t.advance(120)
+        await t.advance(10)
         assert (await bank.balances.standing()).live.number == 2
 
 
