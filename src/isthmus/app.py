@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
-    from isthmus.sourcing import Aggregate, Projection
+    from isthmus.sourcing import Aggregate, Command, Projection, Query
     from isthmus.sourcing.read_model import ReadModel
     from isthmus.streams import Stream
     from isthmus.streams.options import GroupWords
@@ -410,6 +410,42 @@ class Module:
             )
 
         return projected
+
+    def command(
+        self, name: str, *, keep_ids: Span = 30 * 86400.0
+    ) -> "Callable[[Callable[..., Awaitable[T]]], Command[T]]":
+        """Have a function handle commands of the type that it takes, as one transaction, run
+        again on conflict; once for each id, which is remembered for `keep_ids` seconds.
+
+            @app.command("transfer")
+            async def transfer(command: Transfer) -> Receipt: ...
+
+            receipt = await transfer(Transfer("acc-1", "acc-2", 10), id=request_id)
+        """
+        from isthmus.sourcing import Command
+
+        def handled(function: Callable[..., Awaitable[T]]) -> Command[T]:
+            return Command(name, function, self.declarations, keep_ids=keep_ids)
+
+        return handled
+
+    def query(
+        self, name: str, *of: "Projection", timeout: Span = 10.0
+    ) -> "Callable[[Callable[..., Awaitable[T]]], Query[T]]":
+        """Have a function answer a question about what projections wrote; asked `after` a
+        position, it waits for `timeout` seconds until they show it.
+
+            @app.query("balance", balances)
+            async def balance(account: str, tx: Transaction) -> int: ...
+
+            amount = await balance("acc-1", after=handled.position)
+        """
+        from isthmus.sourcing import Query
+
+        def answered(function: Callable[..., Awaitable[T]]) -> Query[T]:
+            return Query(name, function, self.declarations, of=of, timeout=timeout)
+
+        return answered
 
     def schedule(
         self,

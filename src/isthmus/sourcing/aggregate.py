@@ -16,7 +16,7 @@ from isthmus.schema import schema_of
 from isthmus.sourcing.decider import Decider
 from isthmus.sourcing.deciding import Asked, Deciding
 from isthmus.sourcing.declared import DeclaredAggregate
-from isthmus.sourcing.done import Done
+from isthmus.sourcing.done import Done, Outcome
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
@@ -97,6 +97,7 @@ class Aggregate(Generic[S]):
         Raises:
             SchemaError: It is no command of this aggregate, or a part does not fit its type;
                 likewise an event. Nothing was appended.
+            IdReusedError: The id was another command's; nothing was appended.
             ConflictError: 50 times another was first; nothing was appended. Inside a
                 transaction its commit says so, the first time.
             UnavailableError: It may have been appended: handle it again under the same id.
@@ -106,7 +107,8 @@ class Aggregate(Generic[S]):
         if not (isinstance(key, str) and key):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"aggregate {self.name!r}: key={key!r}, expected text, as 'acc-1'")
         said = headers_of(command=id or "", who=who, why=why, headers=headers)
-        asked = Asked(key, self.decider.checked(command), id, said)
+        checked_command, body = self.decider.checked(command)
+        asked = Asked(key, checked_command, body, id, said)
         if (unit := current.get()) is not None:
             return await opened.deciding.within(unit, asked)
         return await opened.deciding.alone(asked)
@@ -187,6 +189,7 @@ class Aggregate(Generic[S]):
             snapshots=snapshots,
             living=Living(self._cache),
         )
+        ids = f"commands/{self.name}"
         deciding = Deciding(
             home.log,
             home.store,
@@ -195,7 +198,9 @@ class Aggregate(Generic[S]):
             events=events,
             states=states,
             snapshots=snapshots,
-            done=Done(home.store, self.name, retention=self._limits.keep_ids),
+            done=Done(
+                home.store, f"commands/{self.name}", Outcome, retention=self._limits.keep_ids
+            ),
         )
         self._opened = _Opened(home, home.log, events, states, deciding)
 

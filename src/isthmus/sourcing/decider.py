@@ -36,14 +36,15 @@ class Decider(Generic[S]):
         self._decide: Callable[[Any, Any], object] = _unbound(state, "decide")
         self.evolve: Callable[[Any, Any], S] = _unbound(state, "evolve")
 
-    def checked(self, command: Any) -> Any:
-        """Return `command` as it is read back: its parts are checked too.
+    def checked(self, command: Any) -> tuple[Any, bytes]:
+        """Return `command` as it is read back, with its parts checked too; and as bytes.
 
         Raises:
             SchemaError: It is no command of this aggregate, or a part does not fit its type.
         """
         schema = self.commands.member(command)
-        return schema.read(schema.encode_member(command))
+        body = schema.encode_member(command)
+        return schema.read(body), body
 
     def decide(self, state: S, command: Any) -> Sequence[Any]:
         """Return what happens; raises whatever the type's own `decide` does."""

@@ -27,6 +27,8 @@ class Asked(NamedTuple):
 
     key: str
     command: Any
+    body: bytes
+    """The command, as bytes."""
     id: str | None
     headers: Mapping[str, str]
 
@@ -60,7 +62,7 @@ class Deciding:
         events: Events,
         states: States,
         snapshots: Snapshots,
-        done: Done,
+        done: Done[Outcome],
     ) -> None:
         self._log, self._store, self._name = log, store, name
         self._decider, self._events, self._states = decider, events, states
@@ -124,7 +126,12 @@ class Deciding:
 
     async def _first(self, asked: Asked) -> Handled[Any] | None:
         """Return what came of the command when its id was handled before."""
-        if asked.id is None or not (found := await self._done.find(asked.key, asked.id)):
+        if asked.id is None:
+            return None
+        found = await self._done.find(
+            _place(asked.key) + asked.id, asked.body, of=_place(asked.key)
+        )
+        if found is None:
             return None
         after = found.version - found.events
         page = await self._log.history(self._name, asked.key, after=after, limit=found.events)
@@ -175,7 +182,7 @@ class Deciding:
         await self._log.append(self._name, decided.messages, expected=expected, tx=tx)
         if asked.id is not None:
             outcome = Outcome(decided.after.version, len(decided.events))
-            await self._done.note(asked.key, asked.id, outcome, tx=tx)
+            await self._done.note(_place(asked.key) + asked.id, asked.body, outcome, tx=tx)
         if self._snapshots.due(decided.before, decided.after):
             await self._snapshots.put(asked.key, decided.after, tx=tx)
 
@@ -186,3 +193,8 @@ def _handled(asked: Asked, decided: _Decided) -> Handled[Any]:
 
 def _again(handled: Handled[Any]) -> Handled[Any]:
     return Handled(key=handled.key, version=handled.version, events=handled.events, repeated=True)
+
+
+def _place(key: str) -> str:
+    """Return how the ids of one aggregate's commands begin; of no other's, whatever is in it."""
+    return f"{len(key)}:{key}/"

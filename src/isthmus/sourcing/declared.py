@@ -7,7 +7,7 @@ from isthmus.handling.model import Declared
 from isthmus.schema import Schema
 from isthmus.streams.options import GroupOptions
 
-__all__ = ["DeclaredAggregate", "DeclaredProjection"]
+__all__ = ["DeclaredAggregate", "DeclaredCommand", "DeclaredProjection", "DeclaredQuery"]
 
 
 class DeclaredAggregate(Declared, frozen=True, kw_only=True):
@@ -35,3 +35,22 @@ class DeclaredProjection(Declared, frozen=True, kw_only=True):
     """The definitions of its read models."""
     version: int
     options: GroupOptions
+
+
+class DeclaredCommand(Declared, frozen=True, kw_only=True):
+    """A function that handles commands."""
+
+    kind: ClassVar[str] = "command"
+    command: Schema[Any]
+    result: Schema[Any] | None
+    function: str
+    keep_ids: float
+
+
+class DeclaredQuery(Declared, frozen=True, kw_only=True):
+    """A function that reads what projections wrote."""
+
+    kind: ClassVar[str] = "query"
+    function: str
+    reads: Sequence[str]
+    """The projections it waits for."""
