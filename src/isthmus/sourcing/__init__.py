@@ -13,6 +13,7 @@ from isthmus.sourcing.done import IdReusedError
 from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.metadata import Metadata, acting
+from isthmus.sourcing.personal import Personal
 from isthmus.sourcing.projection import Projection
 from isthmus.sourcing.query import Query
 from isthmus.sourcing.recorded import Position, Recorded
@@ -32,6 +33,7 @@ __all__ = [
     "Hit",
     "IdReusedError",
     "Metadata",
+    "Personal",
     "Position",
     "Projection",
     "Query",

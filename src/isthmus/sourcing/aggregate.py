@@ -24,6 +24,7 @@ from isthmus.sourcing.house import house
 from isthmus.sourcing.living import Living
 from isthmus.sourcing.metadata import headers_of
 from isthmus.sourcing.recorded import Recorded
+from isthmus.sourcing.seals import Seals
 from isthmus.sourcing.snapshots import Snapshots
 from isthmus.sourcing.states import States
 from isthmus.streams.replay import To, moment
@@ -157,6 +158,17 @@ class Aggregate(Generic[S]):
         opened = self._open
         return Feed(opened.log, self.name, opened.events, start=start, follow=follow)
 
+    # --- forgetting -------------------------------------------------------------------------
+
+    async def forget(self, subject: str) -> bool:
+        """Delete the key of a person's data: fields that are marked `Personal` read as their
+        defaults from now on, everywhere. Return whether there was a key.
+
+        `subject` is the aggregate's id, unless the mark says otherwise. What projections wrote
+        stays until they write it again: rebuild them. Copies of the database still have the key.
+        """
+        return await self._open.seals.keys.forget(subject)
+
     @property
     def home(self) -> Host:
         """The open process, as event stores see it: with the log of the store's own engine."""
@@ -172,14 +184,16 @@ class Aggregate(Generic[S]):
     async def _bind(self, host: Host) -> None:
         home = house(host, self.name)
         await home.log.declare(self.name, partitions=self._limits.partitions, versioned=True)
+        seals = Seals(home.store, self.name, self.decider.events)
         events = Events(
             self.decider.events,
+            seals,
             of=f"aggregate {self.name!r}",
             source=host.source,
             clock=host.clock,
         )
         snapshots = Snapshots(
-            home.store, self.name, self._limits.state, every=self._limits.snapshot_every
+            home.store, self.name, self._limits.state, seals, every=self._limits.snapshot_every
         )
         states = States(
             home.log,
@@ -187,6 +201,7 @@ class Aggregate(Generic[S]):
             decider=self.decider,
             events=events,
             snapshots=snapshots,
+            seals=seals,
             living=Living(self._cache),
         )
         ids = f"commands/{self.name}"
@@ -198,11 +213,10 @@ class Aggregate(Generic[S]):
             events=events,
             states=states,
             snapshots=snapshots,
-            done=Done(
-                home.store, f"commands/{self.name}", Outcome, retention=self._limits.keep_ids
-            ),
+            seals=seals,
+            done=Done(home.store, ids, Outcome, retention=self._limits.keep_ids),
         )
-        self._opened = _Opened(home, home.log, events, states, deciding)
+        self._opened = _Opened(home, home.log, events, states, seals, deciding)
 
     @property
     def _open(self) -> "_Opened":
@@ -217,6 +231,7 @@ class _Opened(NamedTuple):
     log: LogEngine
     events: Events
     states: States
+    seals: Seals
     deciding: Deciding
 
 

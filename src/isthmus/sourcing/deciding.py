@@ -15,6 +15,7 @@ from isthmus.sourcing.done import Done, Outcome
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.living import Live
+from isthmus.sourcing.seals import Seals
 from isthmus.sourcing.snapshots import Snapshots
 from isthmus.sourcing.states import States
 from isthmus.sourcing.turns import Turns
@@ -62,11 +63,12 @@ class Deciding:
         events: Events,
         states: States,
         snapshots: Snapshots,
+        seals: Seals,
         done: Done[Outcome],
     ) -> None:
         self._log, self._store, self._name = log, store, name
         self._decider, self._events, self._states = decider, events, states
-        self._snapshots, self._done = snapshots, done
+        self._snapshots, self._seals, self._done = snapshots, seals, done
         self._turns = Turns()
         self._staged: WeakKeyDictionary[Transaction, _Staged] = WeakKeyDictionary()
 
@@ -79,6 +81,7 @@ class Deciding:
             ConflictError: 50 times another was first; nothing was appended.
         """
         async with self._turns.of(asked.key):
+            await self._states.attend()
             known = self._states.known(asked.key)
             if known is not None and (handled := await self._at_once(asked, known)) is not None:
                 return handled
@@ -115,7 +118,7 @@ class Deciding:
         return await self._append(asked, decided, attempt=attempt)
 
     async def _append(self, asked: Asked, decided: _Decided, *, attempt: int) -> Handled[Any]:
-        if asked.id is not None or self._snapshots.due(decided.before, decided.after):
+        if asked.id is not None or self._is_more(decided):
             async with self._store.begin(attempt=attempt) as tx:
                 await self._stage(asked, decided, tx=tx)
         elif decided.messages:
@@ -135,7 +138,8 @@ class Deciding:
             return None
         after = found.version - found.events
         page = await self._log.history(self._name, asked.key, after=after, limit=found.events)
-        events = [self._events.value(record) for record in page] if found.events else []
+        page = await self._events.opened(page) if found.events else ()
+        events = [self._events.value(record) for record in page]
         return Handled(key=asked.key, version=found.version, events=events, repeated=True)
 
     # --- in the caller's transaction ----------------------------------------------------------
@@ -177,9 +181,16 @@ class Deciding:
         after = self._decider.evolved(live.state, read)
         return _Decided(live, Live(after, live.version + len(read)), read, messages)
 
+    def _is_more(self, decided: _Decided) -> bool:
+        """Whether other entries are to be written with the events."""
+        return self._snapshots.due(decided.before, decided.after) or self._seals.touches(
+            decided.messages
+        )
+
     async def _stage(self, asked: Asked, decided: _Decided, *, tx: Transaction) -> None:
         expected = {asked.key: decided.before.version}
-        await self._log.append(self._name, decided.messages, expected=expected, tx=tx)
+        messages = await self._seals.seal(asked.key, decided.messages, decided.events, tx=tx)
+        await self._log.append(self._name, messages, expected=expected, tx=tx)
         if asked.id is not None:
             outcome = Outcome(decided.after.version, len(decided.events))
             await self._done.note(_place(asked.key) + asked.id, asked.body, outcome, tx=tx)

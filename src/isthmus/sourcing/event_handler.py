@@ -72,7 +72,8 @@ class EventHandler:
         call = self._direct(host) or partial(self._planned, host, self._called(host))
 
         async def invoke(messages: Sequence[Message]) -> None:  # noqa: ARG001 - the unit has more
-            recorded = [_recorded(events, each) for each in given.unit().batch]
+            records = [each for each in given.unit().batch if isinstance(each, Record)]
+            recorded = [_recorded(events, each) for each in await events.opened(records)]
             token = writing.set(generation)
             try:
                 await call(recorded)
@@ -160,8 +161,7 @@ class EventHandler:
             )
 
 
-def _recorded(events: Events, record: Any) -> Recorded[Any]:
-    assert isinstance(record, Record)
+def _recorded(events: Events, record: Record) -> Recorded[Any]:
     try:
         return events.recorded(record)
     except SchemaError as error:  # which would make it a dead letter, and let others overtake it

@@ -10,6 +10,7 @@ from isthmus.handling.envelope import Envelope
 from isthmus.message import Message
 from isthmus.schema import Schema, UnionSchema
 from isthmus.sourcing.recorded import Recorded
+from isthmus.sourcing.seals import Seals
 
 __all__ = ["Events"]
 
@@ -17,8 +18,12 @@ __all__ = ["Events"]
 class Events:
     """Writes and reads events, each by a decoder that is looked up once."""
 
-    def __init__(self, schema: Schema[Any], *, of: str, source: str, clock: Clock) -> None:
+    def __init__(
+        self, schema: Schema[Any], seals: Seals, *, of: str, source: str, clock: Clock
+    ) -> None:
         self._schema = schema
+        self.opened = seals.open
+        """Makes records readable, before `recorded` or `value` of each."""
         self._envelope = Envelope(schema, of=of, source=source, clock=clock)
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
         for member in schema.members if isinstance(schema, UnionSchema) else (schema,):

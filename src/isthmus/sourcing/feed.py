@@ -48,7 +48,7 @@ class Feed:
         recorded = self._events.recorded
         async with aclosing(self._pages(places)) as pages:
             async for page in pages:
-                for record in page:
+                for record in await self._events.opened(page):
                     event = recorded(record)
                     places[record.partition] = record.offset + 1
                     yield event

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from isthmus.contracts import Put, StoreEngine, Tx
+from isthmus.contracts import Put, StoreEngine, Transaction
 from isthmus.schema import Schema
 from isthmus.sourcing.living import Live
+from isthmus.sourcing.seals import Seals
 
 __all__ = ["Snapshots"]
 
@@ -26,15 +27,17 @@ class Snapshots:
     """The newest snapshot of each aggregate of one type."""
 
     def __init__(
-        self, store: StoreEngine, name: str, schema: Schema[Any], *, every: int | None
+        self,
+        store: StoreEngine,
+        name: str,
+        schema: Schema[Any],
+        seals: Seals,
+        *,
+        every: int | None,
     ) -> None:
         """`every`: events after which the state is kept; None is never."""
-        self._store, self._space, self._schema, self._every = (
-            store,
-            f"snapshots/{name}",
-            schema,
-            every,
-        )
+        self._store, self._space = store, f"snapshots/{name}"
+        self._schema, self._seals, self._every = schema, seals, every
         self._label = "" if every is None else _label(schema)
 
     def due(self, before: Live, after: Live) -> bool:
@@ -46,18 +49,20 @@ class Snapshots:
         if self._every is None:
             return None
         found = (await self._store.get(self._space, [key])).get(key)
-        return None if found is None else self._read(found.value)
+        return None if found is None else await self._read(key, found.value)
 
-    async def put(self, key: str, live: Live, *, tx: Tx = None) -> None:
-        kept = _Kept(self._label, live.version, self._schema.encode(live.state))
+    async def put(self, key: str, live: Live, *, tx: Transaction) -> None:
+        state = await self._seals.seal_state(key, self._schema.encode(live.state), tx=tx)
+        kept = _Kept(self._label, live.version, state)
         put = Put(key, msgspec.msgpack.encode(kept))
         await self._store.put(self._space, [put], tx=tx)
 
-    def _read(self, value: bytes) -> Live | None:
+    async def _read(self, key: str, value: bytes) -> Live | None:
         kept = msgspec.msgpack.decode(value, type=_Kept)
         if kept.label != self._label:
             return None
-        return Live(self._schema.decode(kept.state), kept.version)
+        state = await self._seals.open_state(key, kept.state)
+        return None if state is None else Live(self._schema.decode(state), kept.version)
 
 
 def _label(schema: Schema[Any]) -> str:

@@ -8,6 +8,7 @@ from isthmus.contracts import LogEngine, Record, Tx
 from isthmus.sourcing.decider import Decider
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.living import Live, Living
+from isthmus.sourcing.seals import Seals
 from isthmus.sourcing.snapshots import Snapshots
 
 __all__ = ["States"]
@@ -27,10 +28,12 @@ class States:
         decider: Decider[Any],
         events: Events,
         snapshots: Snapshots,
+        seals: Seals,
         living: Living,
     ) -> None:
         self._log, self._name, self._events, self._living = log, name, events, living
-        self._decider, self._snapshots = decider, snapshots
+        self._decider, self._snapshots, self._seals = decider, snapshots, seals
+        self._epoch = 0
 
     def known(self, key: str) -> Live | None:
         """Return what was loaded lately; it may be old."""
@@ -39,8 +42,15 @@ class States:
     def keep(self, key: str, live: Live) -> None:
         self._living.put(key, live)
 
+    async def attend(self) -> None:
+        """Forget the states at hand if somebody was forgotten since they were loaded."""
+        if self._seals.needed and (epoch := await self._seals.keys.epoch()) != self._epoch:
+            self._epoch = epoch
+            self._living.clear()
+
     async def load(self, key: str, *, tx: Tx = None) -> Live:
         """Return the state as it is now; with `tx`, its commit fails if that has changed."""
+        await self.attend()
         known = self._living.get(key) or await self._begun(key)
         live = await self._gone_on(key, known, tx=tx)
         if live.version:
@@ -65,7 +75,7 @@ class States:
         while True:
             page = await self._log.history(self._name, key, after=after, limit=PAGE, tx=tx)
             if page:
-                yield page
+                yield await self._events.opened(page)
             if len(page) < PAGE:
                 return
             after = page[-1].version

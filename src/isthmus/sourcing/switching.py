@@ -15,6 +15,7 @@ import msgspec
 
 from isthmus.contracts import Transaction
 from isthmus.errors import ConfigError, NotFoundError
+from isthmus.handling.consuming.subscription import DEAD
 from isthmus.handling.host import Host
 from isthmus.sourcing.generation import Generation, Retired, Standing, group_of
 from isthmus.sourcing.read_model import ReadModel
@@ -84,6 +85,9 @@ class Switching:
             if now - retired.at >= GRACE:
                 for model in self._models:
                     await model.clear(retired.number, host=self._host)
+                of = self.group(retired.number)
+                await self._host.letters.undeclare(of.topic, of.name)
+                await self._host.letters.undeclare(of.dead, DEAD)
                 await self.standings.change(self._name, partial(_without, retired.number))
 
     # --- each move --------------------------------------------------------------------------
