@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from math import inf
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from isthmus.clock import Span, seconds
@@ -18,9 +19,11 @@ from isthmus.sourcing.deciding import Asked, Deciding
 from isthmus.sourcing.declared import DeclaredAggregate
 from isthmus.sourcing.done import Done, Outcome
 from isthmus.sourcing.events import Events
+from isthmus.sourcing.exporting import export
 from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.house import house
+from isthmus.sourcing.importing import Imported, import_events
 from isthmus.sourcing.living import Living
 from isthmus.sourcing.metadata import headers_of
 from isthmus.sourcing.recorded import Recorded
@@ -157,6 +160,19 @@ class Aggregate(Generic[S]):
         """
         opened = self._open
         return Feed(opened.log, self.name, opened.events, start=start, follow=follow)
+
+    # --- copying ----------------------------------------------------------------------------
+
+    async def export_events(self, path: Path | str, *, keys: bool = False) -> int:
+        """Copy all events into a file, a line of JSON each; return how many it has. Broken off,
+        it goes on where it was. `keys`: those of personal data too. Raises as
+        `isthmus.sourcing.exporting.export`."""
+        return await export(self._open.host, self.name, Path(path), keys=keys)
+
+    async def import_events(self, path: Path | str) -> Imported:
+        """Take in the events of such a file, each once, at its version. Raises as
+        `isthmus.sourcing.importing.import_events`."""
+        return await import_events(self._open.host, self.name, Path(path))
 
     # --- forgetting -------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from isthmus.sourcing.read_model import ReadModel
 from isthmus.sourcing.standings import Standings
 from isthmus.streams.place import Place
 
-__all__ = ["Switching", "parked_of"]
+__all__ = ["Switching", "ask", "parked_of"]
 
 PATIENCE = 30.0
 """Seconds after which the live generation goes on, if it was not overtaken."""
@@ -62,7 +62,7 @@ class Switching:
 
     async def ask(self) -> None:
         """Have it built anew by whoever runs it."""
-        await self.standings.change(self._name, partial(_asked, self._name))
+        await ask(self.standings, self._name)
 
     async def start_anew(self) -> None:
         """Begin what was asked for."""
@@ -198,6 +198,12 @@ async def parked_of(host: Host, of: Place) -> int:
     except NotFoundError:
         return 0  # it was never run
     return stats.ready + stats.delayed + stats.leased
+
+
+async def ask(standings: Standings, name: str) -> None:
+    """Have a projection built anew by whoever runs it; NotFoundError if there is none."""
+    await standings.get(name)
+    await standings.change(name, partial(_asked, name))
 
 
 async def _asked(name: str, standing: Standing | None, _: Transaction) -> Standing:
