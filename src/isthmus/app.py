@@ -55,7 +55,10 @@ if TYPE_CHECKING:
     from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
+    from isthmus.sourcing import Aggregate, Command, Projection, Query
+    from isthmus.sourcing.read_model import ReadModel
     from isthmus.streams import Stream
+    from isthmus.streams.options import GroupWords
     from isthmus.versions import Versions
 
 __all__ = ["App", "Module"]
@@ -347,6 +350,105 @@ class Module:
             compaction=compaction,
             format=format,
         )
+
+    # --- event sourcing ---------------------------------------------------------------------
+
+    def aggregate(
+        self,
+        name: str,
+        state: type[T],
+        *,
+        initial: T | None = None,
+        partitions: int = 1,
+        snapshot_every: int | None = None,
+        keep_ids: Span = 30 * 86400.0,
+        cache: int = 10_000,
+    ) -> "Aggregate[T]":
+        """Declare aggregates of one frozen type, whose `decide(command)` returns events and whose
+        `evolve(event)` returns the next state; what happened is kept, as the log of this name.
+
+        It begins as `initial`, else as `state()`. With one of `partitions` (1) all events have
+        one order; with several, those of each aggregate do. The state is kept after every
+        `snapshot_every` events (None: never), so that longer histories load quickly. The id of
+        a command is remembered for `keep_ids` seconds (30 days); `cache` states (10,000) are
+        kept at hand.
+        """
+        from isthmus.sourcing import Aggregate
+
+        return Aggregate(
+            name,
+            state,
+            self.declarations,
+            initial=initial,
+            partitions=partitions,
+            snapshot_every=snapshot_every,
+            keep_ids=keep_ids,
+            cache=cache,
+        )
+
+    def projection(
+        self,
+        name: str,
+        of: "Aggregate[Any]",
+        *,
+        into: "Sequence[ReadModel]" = (),
+        version: int = 1,
+        **options: "Unpack[GroupWords]",
+    ) -> "Callable[[Callable[..., Any]], Projection]":
+        """Have a function make what is read of the events of some aggregates: each event, with
+        all that the function writes by `tx` and `into`, is one commit with its position.
+
+            @app.projection("balances", accounts, into=[table])
+            async def balances(event: Recorded[Deposited | Withdrawn], tx: Transaction): ...
+
+        Aggregates are projected in parallel, each in order. What fails is tried until it works,
+        and its aggregate waits. A new `version`, like `balances.rebuild()`, is built beside the
+        one that is read. Options are a group's, see `isthmus.streams.GroupOptions`.
+        """
+        from isthmus.sourcing import Projection
+
+        def projected(function: Callable[..., Any]) -> Projection:
+            return Projection(
+                name, of, function, self.declarations, into=into, version=version, **options
+            )
+
+        return projected
+
+    def command(
+        self, name: str, *, keep_ids: Span = 30 * 86400.0
+    ) -> "Callable[[Callable[..., Awaitable[T]]], Command[T]]":
+        """Have a function handle commands of the type that it takes, as one transaction, run
+        again on conflict; once for each id, which is remembered for `keep_ids` seconds.
+
+            @app.command("transfer")
+            async def transfer(command: Transfer) -> Receipt: ...
+
+            receipt = await transfer(Transfer("acc-1", "acc-2", 10), id=request_id)
+        """
+        from isthmus.sourcing import Command
+
+        def handled(function: Callable[..., Awaitable[T]]) -> Command[T]:
+            return Command(name, function, self.declarations, keep_ids=keep_ids)
+
+        return handled
+
+    def query(
+        self, name: str, *of: "Projection", timeout: Span = 10.0
+    ) -> "Callable[[Callable[..., Awaitable[T]]], Query[T]]":
+        """Have a function answer a question about what projections wrote; asked `after` a
+        position, it waits for `timeout` seconds until they show it.
+
+            @app.query("balance", balances)
+            async def balance(account: str, tx: Transaction) -> int: ...
+
+            amount = await balance("acc-1", after=handled.position)
+        """
+        from isthmus.sourcing import Query
+
+        def answered(function: Callable[..., Awaitable[T]]) -> Query[T]:
+            return Query(name, function, self.declarations, of=of, timeout=timeout)
+
+        return answered
 
     def schedule(
         self,
