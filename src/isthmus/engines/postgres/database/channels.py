@@ -1,0 +1,36 @@
+"""Who waits for what: here, and, told by the database, in other processes."""
+
+import asyncio
+from hashlib import blake2b
+
+__all__ = ["Channels", "channel"]
+
+
+def channel(*names: str) -> int:
+    """Return the number that stands for what these names name."""
+    digest = blake2b("\0".join(names).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class Channels:
+    """The waiting of this process: an event for each channel that somebody waits on."""
+
+    def __init__(self) -> None:
+        self._next: dict[int, asyncio.Event] = {}
+
+    def next(self, number: int) -> asyncio.Event:
+        """Return the event of the channel's next change: look after you have it."""
+        if number not in self._next:
+            self._next[number] = asyncio.Event()
+        return self._next[number]
+
+    def fire(self, number: int) -> bool:
+        """Wake who waits; return whether anybody did."""
+        event = self._next.pop(number, None)
+        if event is not None:
+            event.set()
+        return event is not None
+
+    def fire_all(self) -> None:
+        for number in list(self._next):
+            self.fire(number)
