@@ -21,6 +21,8 @@ from isthmus.connect import connect
 from isthmus.contracts import LogEngine, QueueEngine, StoreEngine
 
 NOBODY = 65534
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where databases are made ten times as soon; nothing here asks for what outlives power."""
 OFF = ("fsync=off", "full_page_writes=off", "synchronous_commit=on")
 FEW = ("max_connections=200", "shared_buffers=32MB", "unix_socket_directories=", "autovacuum=off")
 FIRST = "isthmus_first"
@@ -50,7 +52,7 @@ class Server:
 
     def __init__(self, at: Path) -> None:
         self._at = at
-        self._folder = Path(tempfile.mkdtemp(prefix="isthmus-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="isthmus-pg-", dir=MEMORY))
         self._who: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}

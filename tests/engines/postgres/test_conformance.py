@@ -3,6 +3,7 @@
 import pytest
 
 from isthmus.testing import (
+    QueueConformance,
     StoreConformance,
     TransactionConformance,
 )
@@ -12,6 +13,9 @@ class OnPostgres:
     @pytest.fixture
     def url(self, url: str) -> str:
         return url
+
+
+class TestQueue(OnPostgres, QueueConformance): ...
 
 
 class TestStore(OnPostgres, StoreConformance): ...

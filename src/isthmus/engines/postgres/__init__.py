@@ -13,6 +13,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Engine, OpenEngine
 from isthmus.engines.postgres.address import Address
 from isthmus.engines.postgres.database.database import Database
+from isthmus.engines.postgres.queue import PostgresQueue
 from isthmus.engines.postgres.schema import MIGRATIONS
 from isthmus.engines.postgres.store import PostgresStore
 from isthmus.signals import Signals
@@ -23,11 +24,12 @@ __all__ = ["PostgresEngine", "open_engine"]
 class PostgresEngine:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._queue = PostgresQueue(database)
         self._store = PostgresStore(database)
 
     @property
-    def queue(self) -> None:
-        return None
+    def queue(self) -> PostgresQueue:
+        return self._queue
 
     @property
     def log(self) -> None:

@@ -184,10 +184,17 @@ def _told(error: Exception, sql: str) -> IsthmusError:
     if isinstance(error, IsthmusError):
         return error
     found = told_of(error)
-    if isinstance(found, UnavailableError) and not hasattr(error, "sqlstate"):
-        found = found if isinstance(error, OSError) else StatementError(str(error))
-    return (
-        StatementError(f"{found}; in: {sql[:200]}") if isinstance(found, StatementError) else found
+    if type(found) is UnavailableError and not isinstance(error, OSError) and not _lost(error):
+        found = StatementError(str(error))  # which the driver refused, before the database could
+    if isinstance(found, StatementError):
+        return StatementError(f"{found}; in: {sql[:200]}")
+    return found
+
+
+def _lost(error: Exception) -> bool:
+    """Whether it is an error of the connection, whatever driver raised it."""
+    return type(error).__name__ in {"OperationalError", "InterfaceError"} or hasattr(
+        error, "sqlstate"
     )
 
 

@@ -29,6 +29,9 @@ PATIENCE = 5.0
 """Seconds after which whoever waits looks again, should a notification have been lost."""
 
 
+_LAZILY = "set_config('synchronous_commit', 'off', true)"
+
+
 class Database:
     def __init__(self, address: Address, *, clock: Clock) -> None:
         self._address = address
@@ -98,10 +101,19 @@ class Database:
         async with self.pools.ours() as connection:
             return await connection.fetchval(sql, *values)
 
-    async def call(self, call: Call) -> Any:
-        """Make one call, committed when it returns."""
+    async def call(self, call: Call, *, lazy: bool = False) -> Any:
+        """Make one call, committed when it returns; if `lazy`, a crash of the server may undo
+        the last half second of them."""
         sql, values = selection([call])
-        return await self.value(sql, *values)
+        return await self.value(f"{sql}, {_LAZILY}" if lazy else sql, *values)
+
+    async def finish(self, step: Step, *, lazy: bool = False) -> Any:
+        """Take the step, and return its answer, though the engine may be closing."""
+        sql, values = selection([step.call(self._clock.now())])
+        async with self.pools.ours() as connection:
+            answer = await connection.fetchval(f"{sql}, {_LAZILY}" if lazy else sql, *values)
+        self.tell(step.channels)
+        return answer
 
     async def together(self, work: Callable[[Any], Awaitable[T]]) -> T:
         """Run `work` in a transaction of its own on one connection."""
