@@ -3,6 +3,8 @@
 import pytest
 
 from isthmus.testing import (
+    EngineConformance,
+    LogConformance,
     QueueConformance,
     StoreConformance,
     TransactionConformance,
@@ -18,7 +20,13 @@ class OnPostgres:
 class TestQueue(OnPostgres, QueueConformance): ...
 
 
+class TestLog(OnPostgres, LogConformance): ...
+
+
 class TestStore(OnPostgres, StoreConformance): ...
 
 
 class TestTransactions(OnPostgres, TransactionConformance): ...
+
+
+class TestEngine(OnPostgres, EngineConformance): ...

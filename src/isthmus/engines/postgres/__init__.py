@@ -13,6 +13,7 @@ from isthmus.clock import Clock
 from isthmus.contracts import Engine, OpenEngine
 from isthmus.engines.postgres.address import Address
 from isthmus.engines.postgres.database.database import Database
+from isthmus.engines.postgres.log import PostgresLog
 from isthmus.engines.postgres.queue import PostgresQueue
 from isthmus.engines.postgres.schema import MIGRATIONS
 from isthmus.engines.postgres.store import PostgresStore
@@ -25,6 +26,7 @@ class PostgresEngine:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queue = PostgresQueue(database)
+        self._log = PostgresLog(database)
         self._store = PostgresStore(database)
 
     @property
@@ -32,8 +34,8 @@ class PostgresEngine:
         return self._queue
 
     @property
-    def log(self) -> None:
-        return None
+    def log(self) -> PostgresLog:
+        return self._log
 
     @property
     def store(self) -> PostgresStore:

@@ -107,12 +107,13 @@ class PostgresReceiver:
         if not receipts:
             return
         now = await self._moments.now()
-        read = [Receipt.read(receipt) for receipt in receipts]
+        named = list(dict.fromkeys(receipts))
+        read = [Receipt.read(receipt) for receipt in named]
         seqs, tokens = [each.seq for each in read], [each.token for each in read]
         call = _EXTEND.call(self._line.sub, seqs, tokens, now, self._lease)
-        lost = {receipts[place - 1] for place in await self._database.call(call)}
+        lost = {named[place - 1] for place in await self._database.call(call)}
         self._held.drop(lost)
-        self._held.take([receipt for receipt in receipts if receipt not in lost], now)
+        self._held.take([receipt for receipt in named if receipt not in lost], now)
         if lost:
             raise LeaseLostError([receipt for receipt in receipts if receipt in lost])
 
