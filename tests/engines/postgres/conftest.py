@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -57,7 +58,7 @@ class Server:
         if os.geteuid() == 0:
             self._who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
             os.chown(self._folder, NOBODY, NOBODY)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._numbers = count()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -92,7 +93,7 @@ class Server:
     def stop(self) -> None:
         """End it at once, as a crash does: what was committed is replayed from its log."""
         if self._process is not None:
-            self._process.send_signal(subprocess.signal.SIGQUIT)
+            self._process.send_signal(signal.SIGQUIT)
             self._process.wait(20)
             self._process = None
 

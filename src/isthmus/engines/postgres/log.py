@@ -105,7 +105,7 @@ class PostgresLog:
         limits = (retention, max_bytes, compaction)
         found = await self._find(log)
         if found is None or tuple((await self._database.rows(_LIMITS, log))[0]) != limits:
-            await self._declare(log, versioned, limits, partitions)
+            await self._declare(log, (versioned, *limits), partitions)
             found = await self._find(log)
         assert found is not None
         if (len(found.parts), found.versioned) != (partitions, versioned):
@@ -114,11 +114,9 @@ class PostgresLog:
                 f"versioned={found.versioned}: declare it so, or name the new one otherwise"
             )
 
-    async def _declare(
-        self, log: str, versioned: bool, limits: tuple[object, ...], partitions: int
-    ) -> None:
+    async def _declare(self, log: str, wanted: tuple[object, ...], partitions: int) -> None:
         async def work(at: Any) -> None:
-            number = await at.fetchval(_DECLARE, log, versioned, *limits, partitions)
+            number = await at.fetchval(_DECLARE, log, *wanted, partitions)
             if number is not None:
                 await at.execute(_PARTS, number, partitions)
 

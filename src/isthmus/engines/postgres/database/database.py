@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
-import asyncpg
-
 from isthmus.clock import Clock
 from isthmus.contracts import Durability, Transaction, Tx
 from isthmus.engines.postgres.address import Address
@@ -61,7 +59,7 @@ class Database:
 
     async def _open(self, migrations: Sequence[Migration]) -> None:
         with told():
-            first: asyncpg.Connection[Any] = await self.pools.connect()
+            first = await self.pools.connect()
             try:
                 await upgrade(first, migrations)
                 grade = await Grade.of(first)

@@ -5,8 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
-
+from isthmus.engines.postgres.database.driver import DRIVER_ERRORS, StalePlanError
 from isthmus.errors import (
     ConfigError,
     ConflictError,
@@ -24,7 +23,7 @@ __all__ = ["CONFLICT", "LOST", "LOST_PARTITIONS", "REFUSALS", "told", "told_of"]
 CONFLICT, LOST, LOST_PARTITIONS = "IS001", "IS002", "IS003"
 """Codes that the engine's own functions raise, with the details as DETAIL."""
 
-REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError)
+REFUSALS = (*DRIVER_ERRORS, OSError, TimeoutError, ValueError)
 """All that a call of the driver raises."""
 
 _CONFLICTS = frozenset({"40001", "40P01"})
@@ -59,7 +58,7 @@ def told_of(error: Any) -> IsthmusError:
     if code in {LOST, LOST_PARTITIONS}:
         what = "lease" if code == LOST else "partition"
         return LeaseLostError(json.loads(_detail(error)), what=what)
-    if isinstance(error, asyncpg.InvalidCachedStatementError) or code in _CONFLICTS:
+    if isinstance(error, StalePlanError) or code in _CONFLICTS:
         return ConflictError(f"{error}: run it again", subject="read")
     if code:
         return _by_code(error, code)

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import asyncpg
-
 from isthmus.contracts import Lent
+from isthmus.engines.postgres.database.driver import CONNECTIONS
 from isthmus.errors import ConfigError, UnsupportedError
 
 __all__ = ["Answered", "Guest", "guest_of"]
@@ -133,7 +132,7 @@ class AlchemyGuest:
 
 def _begun(subject: Any) -> Any:
     """Return the driver's connection, in a transaction that SQLAlchemy knows of."""
-    connection = subject.connection() if callable(subject.connection) else subject
+    connection: Any = subject.connection() if callable(subject.connection) else subject
     if not connection.in_transaction():
         connection.begin()
     pooled = connection.connection
@@ -177,9 +176,7 @@ def _lent(lent: Lent) -> Guest:
 
 
 def _driver_guest(driver: Any, run: Run | None) -> AsyncpgGuest | PsycopgGuest:
-    if isinstance(driver, asyncpg.Connection) or _is_of(
-        "asyncpg.pool", ("PoolConnectionProxy",), driver
-    ):
+    if isinstance(driver, CONNECTIONS):
         return AsyncpgGuest(driver)
     if _is_of("psycopg", ("AsyncConnection",), driver):
         return PsycopgGuest(driver, None)

@@ -71,12 +71,12 @@ class Listener:
     async def _listen(self) -> Any:
         connection = await self._connect()
         self._lost.clear()
-        connection.add_termination_listener(lambda _: self._lose())
+        connection.add_termination_listener(self._lose)
         await connection.add_listener(NAME, self._hear)
         await connection.execute(_SWEEP)
         return connection
 
-    def _lose(self) -> None:
+    def _lose(self, _: Any) -> None:
         self._lost.set()
         self._work.set()
 

@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import asyncpg
-
 from isthmus.engines.postgres.address import Address
+from isthmus.engines.postgres.database.driver import connect, create_pool
 from isthmus.engines.postgres.database.faults import REFUSALS, told
 from isthmus.errors import UnavailableError
 
@@ -33,7 +32,7 @@ class Pools:
 
     async def connect(self) -> Any:
         """Make a connection that belongs to neither pool."""
-        return await asyncpg.connect(
+        return await connect(
             self._address.dsn, timeout=self._address.connect_timeout, server_settings=self._settings
         )
 
@@ -43,7 +42,7 @@ class Pools:
         self._theirs = await self._pool(self._address.transactions, least=0, reset=None)
 
     async def _pool(self, most: int, *, least: int, reset: Any) -> Any:
-        return await asyncpg.create_pool(
+        return await create_pool(
             self._address.dsn,
             min_size=least,
             max_size=most,

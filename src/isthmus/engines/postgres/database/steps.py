@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, cast
 
 __all__ = ["Call", "Function", "Step", "merged", "selection"]
 
@@ -54,7 +54,7 @@ class Step(Protocol):
 def merged(steps: Sequence[Step]) -> Iterator[Step]:
     """Merge neighbours of a kind."""
     for kind, some in groupby(steps, type):
-        yield from kind.merged(list(some))
+        yield from cast("type[Step]", kind).merged(list(some))
 
 
 def selection(calls: Sequence[Call]) -> tuple[str, list[Any]]:

@@ -10,9 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-import asyncpg
-
 from isthmus.contracts import Transaction
+from isthmus.engines.postgres.database.driver import ServerError
 from isthmus.engines.postgres.database.faults import REFUSALS, told, told_of
 from isthmus.engines.postgres.database.held import Watch
 from isthmus.engines.postgres.database.parameters import Compiled
@@ -209,7 +208,7 @@ class PostgresTransaction(Statements):
         found = told_of(error)
         if not isinstance(found, StatementError):
             return self._fail(found)
-        if isinstance(error, asyncpg.PostgresError):
+        if isinstance(error, ServerError):
             try:
                 await connection.execute(_UNDO if self._savepoint else _BEGIN_AGAIN)
             except REFUSALS as lost:

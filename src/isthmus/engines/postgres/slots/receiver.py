@@ -111,7 +111,7 @@ class PostgresReceiver:
         read = [Receipt.read(receipt) for receipt in named]
         seqs, tokens = [each.seq for each in read], [each.token for each in read]
         call = _EXTEND.call(self._line.sub, seqs, tokens, now, self._lease)
-        lost = {named[place - 1] for place in await self._database.call(call)}
+        lost: set[str] = {named[place - 1] for place in await self._database.call(call)}
         self._held.drop(lost)
         self._held.take([receipt for receipt in named if receipt not in lost], now)
         if lost:
