@@ -168,17 +168,15 @@ class Database:
         `probe` returns what it found and, if that is None, when to look again at latest. Returns
         the first that is not None; None once `wait` is over.
         """
-        end, noted = self.now() + wait, False
+        end = self.now() + wait
         while True:
             change = self._channels.next(channel)
             found, due = await probe()
             now = self.now()
             if found is not None or now >= end:
                 return found
-            if not noted:
-                noted = True
-                if await self._listener.note(channel):
-                    continue
+            if await self._listener.note(channel):
+                continue
             await self._clock.wait(change, max(0.0, min(end, due, now + PATIENCE) - now))
 
     # --- ending

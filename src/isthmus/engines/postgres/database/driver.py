@@ -28,4 +28,8 @@ ServerError = cast("type[Exception]", _asyncpg.PostgresError)
 """The server refused something, and an open transaction with it."""
 StalePlanError = cast("type[Exception]", _asyncpg.InvalidCachedStatementError)
 """A table has changed since the statement was prepared."""
-DRIVER_ERRORS = (ServerError, cast("type[Exception]", _asyncpg.InterfaceError))
+DRIVER_ERRORS = (
+    ServerError,
+    cast("type[Exception]", _asyncpg.InterfaceError),
+    cast("type[Exception]", _asyncpg.InternalClientError),
+)

@@ -56,7 +56,7 @@ class Listener:
         self._connect, self._channels, self._timeout = connect, channels, timeout
         self._name = secrets.token_hex(8)
         self._noted: set[int] = set()  # that the database has
-        self._noting: dict[int, asyncio.Future[None]] = {}
+        self._noting: dict[int, asyncio.Future[bool]] = {}
         self._striking: set[int] = set()
         self._telling: set[int] = set()
         self._work = asyncio.Event()
@@ -97,14 +97,13 @@ class Listener:
         self._work.set()
 
     async def note(self, number: int) -> bool:
-        """Have others tell of this channel; return whether they did not before: look again."""
+        """Have others tell of this channel; return whether they do from now on: look again."""
         if self._closing or number in self._noted:
             return False
         if number not in self._noting:
             self._noting[number] = asyncio.get_running_loop().create_future()
             self._work.set()
-        await asyncio.wait((self._noting[number],))
-        return True
+        return await asyncio.shield(self._noting[number])
 
     # --- its work
 
@@ -148,7 +147,7 @@ class Listener:
         if noting:
             await connection.execute(_NOTE, noting, self._name)
             self._noted.update(noting)
-        self._let_go(noting)
+        self._let_go(noting, noted=True)
         telling, self._telling = self._telling, set[int]()
         try:
             if telling or not (striking or noting):
@@ -157,11 +156,9 @@ class Listener:
             self._telling |= telling
             raise
 
-    def _let_go(self, numbers: Collection[int] | None = None) -> None:
+    def _let_go(self, numbers: Collection[int] | None = None, *, noted: bool = False) -> None:
         for number in list(self._noting) if numbers is None else numbers:
-            noted = self._noting.pop(number)
-            if not noted.done():
-                noted.set_result(None)
+            self._noting.pop(number).set_result(noted)
 
     async def _again(self) -> Any:
         """Connect anew; what others committed meanwhile is looked for by whoever waits."""

@@ -38,13 +38,13 @@ class Pools:
 
     async def open(self, *, settings: dict[str, str]) -> None:
         self._settings |= settings
-        self._ours = await self._pool(self._address.pool_size, least=1, reset=_keep)
-        self._theirs = await self._pool(self._address.transactions, least=0, reset=None)
+        self._ours = await self._pool(self._address.pool_size, reset=_keep)
+        self._theirs = await self._pool(self._address.transactions, reset=None)
 
-    async def _pool(self, most: int, *, least: int, reset: Any) -> Any:
+    async def _pool(self, most: int, *, reset: Any) -> Any:
         return await create_pool(
             self._address.dsn,
-            min_size=least,
+            min_size=0,
             max_size=most,
             max_inactive_connection_lifetime=60.0,
             timeout=self._address.connect_timeout,
@@ -78,7 +78,8 @@ class Pools:
     def give_back(self, connection: Any, *, sound: bool) -> None:
         """Let others have it; nobody waits for its being made as new."""
         if not sound:
-            connection.terminate()
+            with suppress(*REFUSALS):  # a connection that was lost has left the pool
+                connection.terminate()
         task = asyncio.create_task(self._release(connection))
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)

@@ -246,8 +246,11 @@ class PostgresTransaction(Statements):
             for first in range(0, len(calls), AT_ONCE):
                 sql, values = selection(calls[first : first + AT_ONCE])
                 await connection.fetchval(sql, *values)
+        try:
             if await connection.execute("COMMIT") != "COMMIT":
                 raise ConflictError("the database rolled it back", subject="read")
+        except REFUSALS as error:
+            raise told_of(error) from error
 
     def _calls(self) -> list[Call]:
         """Return what is staged, and before it what has to be so still, if anything is written."""
@@ -274,7 +277,7 @@ class PostgresTransaction(Statements):
 
     async def _rolled_back(self, connection: Any) -> bool:
         """Return whether it could be; the server does so itself where the connection is lost."""
-        if isinstance(self._failed, UnavailableError) or connection.is_closed():
+        if isinstance(self._failed, UnavailableError):
             return False
         with suppress(*REFUSALS):
             async with asyncio.timeout(PROMPT):
