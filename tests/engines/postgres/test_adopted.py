@@ -73,9 +73,12 @@ async def test_an_asyncpg_connection_carries_it(
 async def test_an_asyncpg_connection_of_a_pool_carries_it(
     engine: PostgresEngine, url: str, rows: Rows
 ) -> None:
-    async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
-        async with pool.acquire() as connection, connection.transaction():
-            await one_of_each(engine, engine.store.adopt(connection))
+    async with (
+        asyncpg.create_pool(url, min_size=1, max_size=1) as pool,
+        pool.acquire() as connection,
+        connection.transaction(),
+    ):
+        await one_of_each(engine, engine.store.adopt(connection))
     assert await rows(COUNTS) == [(1, 1, 1, 1)]
 
 

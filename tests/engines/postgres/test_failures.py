@@ -63,7 +63,7 @@ async def test_who_waits_is_woken_though_its_connection_was_cut(
     receiver = await engine.queue.receiver("orders", "billing", limit=1, lease=10)
     waiting = asyncio.create_task(receiver.receive(1, wait=30))
     while await rows("SELECT 1 FROM isthmus.idle") != [(1,)]:
-        await asyncio.sleep(0)
+        pass
     before = await rows("SELECT pid FROM isthmus.idle")
     await rows("SELECT pg_terminate_backend(pid) FROM isthmus.idle")
     while await rows("SELECT pid FROM isthmus.idle") in (before, []):
@@ -265,7 +265,7 @@ async def test_a_cancelled_statement_leaves_the_engine_usable(
     tx = engine.store.begin()
     sleeping = asyncio.create_task(tx.fetch("SELECT pg_sleep(60)"))
     while not await rows("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
-        await asyncio.sleep(0)
+        pass
     sleeping.cancel()
     await asyncio.gather(sleeping, return_exceptions=True)
     with pytest.raises(UnavailableError, match="cancelled"):

@@ -1,6 +1,9 @@
 """Who waits for what: here, and, told by the database, in other processes."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from hashlib import blake2b
 
 __all__ = ["Channels", "channel"]
@@ -17,6 +20,7 @@ class Channels:
 
     def __init__(self) -> None:
         self._next: dict[int, asyncio.Event] = {}
+        self._waiting = Counter[int]()
 
     def next(self, number: int) -> asyncio.Event:
         """Return the event of the channel's next change: look after you have it."""
@@ -24,12 +28,22 @@ class Channels:
             self._next[number] = asyncio.Event()
         return self._next[number]
 
+    @contextmanager
+    def waiting(self, number: int) -> Generator[None]:
+        """Count somebody who waits for the channel's next change."""
+        self._waiting[number] += 1
+        try:
+            yield
+        finally:
+            self._waiting[number] -= 1
+            if not self._waiting[number]:
+                del self._waiting[number]
+
     def fire(self, number: int) -> bool:
         """Wake who waits; return whether anybody did."""
-        event = self._next.pop(number, None)
-        if event is not None:
+        if (event := self._next.pop(number, None)) is not None:
             event.set()
-        return event is not None
+        return number in self._waiting
 
     def fire_all(self) -> None:
         for number in list(self._next):

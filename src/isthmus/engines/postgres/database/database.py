@@ -177,7 +177,8 @@ class Database:
                 return found
             if await self._listener.note(channel):
                 continue
-            await self._clock.wait(change, max(0.0, min(end, due, now + PATIENCE) - now))
+            with self._channels.waiting(channel):
+                await self._clock.wait(change, max(0.0, min(end, due, now + PATIENCE) - now))
 
     # --- ending
 

@@ -23,7 +23,10 @@ class Migration(NamedTuple):
 _LOCK = 0x1577_0001
 """Of the advisory lock under which one process at a time migrates."""
 
-_EXISTS = "SELECT to_regclass('isthmus.migration') IS NOT NULL"
+_EXISTS = """
+SELECT EXISTS (
+  SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'isthmus' AND tablename = 'migration')
+"""
 _STATE = """
 SELECT coalesce(max(version), 0), coalesce(max(serves), 0) FROM isthmus.migration
 """
