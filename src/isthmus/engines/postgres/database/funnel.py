@@ -1,0 +1,57 @@
+"""What many callers ask for at once becomes one call, and one commit."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+__all__ = ["Funnel"]
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Funnel(Generic[Item, Answer]):
+    """Does items one flight after the other: what comes meanwhile goes with the next.
+
+    An error of a flight is told to all that were in it.
+    """
+
+    def __init__(
+        self, does: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int
+    ) -> None:
+        self._does, self._most = does, most
+        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._flying: asyncio.Task[None] | None = None
+
+    def put(self, item: Item) -> asyncio.Future[Answer]:
+        """Have it done; the future has its answer. Nobody needs to await it."""
+        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._flying is None:
+            self._flying = asyncio.create_task(self._fly())
+        return done
+
+    async def _fly(self) -> None:
+        try:
+            while self._waiting:
+                flight, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                await self._do(flight)
+        finally:
+            self._flying = None
+
+    async def _do(self, flight: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._does([item for item, _ in flight])
+        except Exception as error:  # noqa: BLE001 - each caller has it
+            for _, done in flight:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        for (_, done), answer in zip(flight, answers, strict=True):
+            if not done.done():
+                done.set_result(answer)
+
+    async def empty(self) -> None:
+        """Return once everything that was asked for is done."""
+        while self._flying is not None:
+            await asyncio.wait((self._flying,))
