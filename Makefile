@@ -29,8 +29,8 @@ bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the
 bench-services: $(READY)/isthmus $(READY)/bench  ## Measure serving and calling, beside peers
 	@$(PY) -m bench rest client rpc http_layers
 
-bench-state: $(READY)/isthmus $(READY)/bench  ## Measure sagas and events, beside peers
-	@$(PY) -m bench sagas events
+bench-state: $(READY)/isthmus $(READY)/bench  ## Measure sagas, events and PostgreSQL, beside peers
+	@$(PY) -m bench sagas events pgqueue
 
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience

@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from uuid import UUID
 
-from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate, DomainEventProtocol, event
+from eventsourcing.application import Application  # pyright: ignore[reportMissingImports]
+from eventsourcing.domain import (  # pyright: ignore[reportMissingImports]
+    Aggregate,
+    DomainEventProtocol,
+    event,
+)
 
 __all__ = ["Account", "Accounts"]
 

@@ -52,7 +52,11 @@ async def _isthmus(url: str) -> "AsyncGenerator[tuple[Send, Send, Callable[[int]
 async def _pgqueuer(url: str) -> "AsyncGenerator[tuple[Send, Send, Callable[[int], Send]]]":
     """As its documentation has it: its queries and its manager, on a pool of asyncpg."""
     import asyncpg
-    from pgqueuer import AsyncpgPoolDriver, PgQueuer, Queries
+    from pgqueuer import (  # pyright: ignore[reportMissingImports]
+        AsyncpgPoolDriver,
+        PgQueuer,
+        Queries,
+    )
 
     async with asyncpg.create_pool(url, min_size=4, max_size=16) as pool:
         driver = AsyncpgPoolDriver(pool)
@@ -85,7 +89,7 @@ async def _pgqueuer(url: str) -> "AsyncGenerator[tuple[Send, Send, Callable[[int
 
 @asynccontextmanager
 async def _procrastinate(url: str) -> "AsyncGenerator[tuple[Send, Send, Callable[[int], Send]]]":
-    import procrastinate
+    import procrastinate  # pyright: ignore[reportMissingImports]
 
     app = procrastinate.App(
         connector=procrastinate.PsycopgConnector(conninfo=url, min_size=4, max_size=16)

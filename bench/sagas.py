@@ -55,7 +55,7 @@ async def _isthmus(folder: Path) -> Measures:
 
 
 async def _dbos(folder: Path) -> Measures:
-    from dbos import DBOS, DBOSConfig
+    from dbos import DBOS, DBOSConfig  # pyright: ignore[reportMissingImports]
 
     config: DBOSConfig = {
         "name": "bench",
