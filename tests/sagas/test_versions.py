@@ -41,7 +41,7 @@ def opened(app: App):
 @pytest.fixture
 async def keeper():
     """Keep the database while no App of the test is open."""
-    app = App("keeper")
+    app = App("shop")
     async with app.test(engine=ENGINE):
         yield
 
