@@ -54,15 +54,18 @@ class Action:
         self.result = Kept(signature.returns, what=f"what {signature.title}() returns")
         self._names = [each.name for each in taken]
         self._leads = taken == signature.parameters[: len(taken)]
+        self._bare = not left
         signature.parameters = left
         offers = (given.transaction, _key, _heartbeat, given.host, given.resource)
         self._plan = Plan(signature, (_dependency(offers), *offers), possible=POSSIBLE)
 
     async def call(self, args: tuple[Any, ...], call: Performing) -> Any:
         """Call the function, once."""
-        self._plan.require(call.host)
         function = self._awaited(call.host)
         args = args[: self.takes]
+        if self._bare:
+            return await function(*args)
+        self._plan.require(call.host)
         async with call:
             by_place, by_name = await self._plan.arguments(call)
             if self._leads:

@@ -135,7 +135,7 @@ class Changes:
         signals, host, course = self._signals, self._family.host, self._course
         rests = course.ended is not None or isinstance(course.events[-1], Stuck)
         if self.events and rests:
-            self._family.waiters.tell(self._history.key)
+            self._family.waiters.tell(self._history.key, course)
         self._status = course.status
         self._clear()
         if host.signals.active:

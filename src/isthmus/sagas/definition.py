@@ -92,5 +92,6 @@ class Definition(Recipe, Generic[I, R]):
         return self._family
 
     async def _bind(self, host: Host) -> None:
-        self._family = host.kept(Families).of(self.name)
-        await self._family.add(self)
+        family = host.kept(Families).of(self.name)
+        await family.add(self)
+        self._family = family

@@ -28,7 +28,7 @@ from isthmus.sagas.errors import NotDeterministicError, SagaCompensatedError
 from isthmus.sagas.events import Ended, Started
 from isthmus.sagas.family import Families, Family, split
 from isthmus.sagas.heeding import Heeding
-from isthmus.sagas.history import History, load
+from isthmus.sagas.history import History
 from isthmus.sagas.operation import Step
 from isthmus.sagas.playback import Playback
 from isthmus.sagas.recipe import Recipe
@@ -36,10 +36,14 @@ from isthmus.sagas.starting import begin
 from isthmus.sagas.stepping import Finished, Stepping
 from isthmus.sagas.watch import Watch
 
-__all__ = ["Drive"]
+__all__ = ["Drive", "LeftError"]
 
 CRASHES = 8
 """Processes that may die with a saga in hand, one after the other, before it is stuck."""
+
+
+class LeftError(Exception):
+    """The saga was left between two steps, as its process ends: another goes on with it."""
 
 
 class Drive:
@@ -55,6 +59,8 @@ class Drive:
         self._name, self._id = split(self.key)
         self.commits = 0
         """How often something was written: a sign of life."""
+        self.leaving = False
+        """Set where the process ends: no further step is begun."""
         self._tasks: dict[asyncio.Task[Finished], Step] = {}
 
     async def run(self) -> None:
@@ -62,8 +68,16 @@ class Drive:
 
         Raises:
             LeaseLostError: Another has it.
+            LeftError: It was `leaving`; what was done is committed.
             ConflictError: It lost every race; nothing was written.
         """
+        self._family.driven.add(self.key)
+        try:
+            await self._until_no_conflict()
+        finally:
+            self._family.driven.discard(self.key)
+
+    async def _until_no_conflict(self) -> None:
         for attempt in range(1, PATIENCE + 1):
             try:
                 return await self._go(attempt)
@@ -71,17 +85,20 @@ class Drive:
                 if attempt == PATIENCE:
                     raise
             finally:
-                await self._cancel_tasks()
+                if self._tasks:
+                    await self._cancel_tasks()
 
     async def _go(self, attempt: int) -> None:
         self._attempt = attempt
-        history = await load(self._family.store, self.key)
+        history = await self._family.history(self.key, again=attempt > 1)
         command = commands.read(self._delivery.message)
         if not history.exists:
             return await self._absent(history, command)
         self._course = course = Course(history.events())
         self._changes = Changes(self._family, history, course)
         self._heeding = Heeding(self.key, course, self._changes, now=self._now)
+        if len(course.events) == 1:
+            self._changes.signal(partial(facts.SagaStarted, saga=self._name, id=self._id))
         self._heeding.heed(command)
         if course.rests:
             return await self._let_go()
@@ -136,7 +153,9 @@ class Drive:
                 return await self._let_go(unit)
             if self._changes.any or unit is not None:
                 await self._commit(unit)
-            unit = await self._work(steps)
+            if self.leaving and not self._tasks:
+                raise LeftError
+            unit = await self._work(() if self.leaving else steps)
         await self._cancel_tasks()
         await self._backward(recipe, unit)
 
@@ -238,6 +257,8 @@ class Drive:
                 break
             if self._changes.any or unit is not None:
                 await self._commit(unit)
+            if self.leaving:
+                raise LeftError
             unit = await compensation.undo(step, attempt=self._attempt)
         await self._let_go(unit)
 

@@ -22,7 +22,7 @@ class _OfSaga(Signal, frozen=True, kw_only=True):
 
 
 class SagaStarted(_OfSaga, frozen=True, kw_only=True):
-    """A saga was begun in this process."""
+    """A saga was driven for the first time."""
 
 
 class StepDone(_OfSaga, frozen=True, kw_only=True):

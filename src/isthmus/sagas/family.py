@@ -8,12 +8,15 @@ from isthmus.errors import ConfigError, UnsupportedError
 from isthmus.handling.host import Host
 from isthmus.message import Message
 from isthmus.sagas.commands import Advance, Command, message
+from isthmus.sagas.history import History, load
 from isthmus.sagas.options import SagaOptions
 from isthmus.sagas.recipe import Recipe
 from isthmus.sagas.waiters import Waiters
 
 __all__ = ["Families", "Family", "key_of", "require_id", "split"]
 
+FRESH = 1000
+"""Histories of sagas that were just started here, and remembered."""
 RUN, TIMERS = "run", "timers"
 """Subscriptions: what sagas are told, one thing after the other; and what is due later."""
 
@@ -44,6 +47,9 @@ class Family:
         self.versions: dict[int, Recipe] = {}
         self.topic, self.timers = f"isthmus.saga.{name}", f"isthmus.saga-timers.{name}"
         self.waiters = host.kept(Waiters)
+        self.driven: set[str] = set()
+        """The sagas that this process has in hand."""
+        self._fresh: dict[str, History] = {}
         self.starting: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """What is started by transactions that have not ended: the store doesn't show it yet."""
 
@@ -63,6 +69,26 @@ class Family:
     @property
     def queue(self) -> QueueEngine:
         return self.host.letters
+
+    def keep(self, history: History) -> None:
+        """Remember a history that is just being written here: who drives it first need not read
+        it. If somebody wrote more of it meanwhile, its version tells."""
+        if len(self._fresh) >= FRESH:
+            del self._fresh[next(iter(self._fresh))]
+        self._fresh[history.key] = history
+
+    def forget(self, key: str) -> None:
+        self._fresh.pop(key, None)
+
+    def is_at_hand(self, key: str) -> bool:
+        """Whether a saga is being driven here, or will be in a moment, perhaps: when it rests, who
+        waits here is told."""
+        return key in self._fresh or key in self.driven
+
+    async def history(self, key: str, *, again: bool) -> History:
+        """Return the history of one of its sagas; as the store has it, if it is read `again`."""
+        fresh = self._fresh.pop(key, None)
+        return fresh if fresh is not None and not again else await load(self.store, key)
 
     async def add(self, recipe: Recipe) -> None:
         """Have one more version of it run here."""

@@ -18,6 +18,7 @@ from isthmus.sagas.recorded import RecordedSaga
 from isthmus.sagas.saga import Saga, event_name
 from isthmus.sagas.status import SagaStatus
 from isthmus.sagas.telling import status_of
+from isthmus.sagas.waiters import Waiter
 from isthmus.schema import schema_of
 
 __all__ = ["Handle"]
@@ -136,20 +137,28 @@ class Handle(Generic[R]):
     async def _ended(self, timeout: float | None) -> Course:  # noqa: ASYNC109 - on our clock
         clock = self._family.host.clock
         end = None if timeout is None else clock.now() + timeout
-        event, pause = self._family.waiters.watch(self._key), FIRST
+        waiter, pause = self._family.waiters.watch(self._key), FIRST
         try:
-            while True:
-                event.clear()
+            course = None
+            if not self._family.is_at_hand(self._key):
                 course = await self._course()
-                if course.rests and len(course.events) > self._heeded:
+            while True:
+                if course is not None and course.rests and len(course.events) > self._heeded:
                     return course
                 left = pause if end is None else min(pause, end - clock.now())
                 if left <= 0:
                     raise TimedOutError(f"saga {self._key} had not ended after {timeout:g} s")
-                await clock.wait(event, left)
+                await clock.wait(waiter.told, left)
                 pause = min(MOST, 2 * pause)
+                course = await self._looked(waiter)
         finally:
-            self._family.waiters.leave(self._key, event)
+            self._family.waiters.leave(self._key, waiter)
+
+    async def _looked(self, waiter: Waiter) -> Course:
+        """Return how it stands, as it was told, or else as the store has it."""
+        known, waiter.course = waiter.course, None
+        waiter.told.clear()
+        return known or await self._course()
 
     async def _course(self) -> Course:
         return Course((await self._loaded()).events())

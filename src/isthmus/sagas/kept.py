@@ -10,7 +10,10 @@ from isthmus.handling.calling.signature import NOTHING
 from isthmus.schema import Schema, schema_of
 from isthmus.schema.kinds import type_name
 
-__all__ = ["Kept"]
+__all__ = ["LIMIT", "Kept"]
+
+LIMIT = 1 << 20
+"""Most bytes of one value: a history is read whole, whenever its saga goes on."""
 
 
 class Kept:
@@ -28,15 +31,22 @@ class Kept:
 
     def encode(self, value: Any) -> bytes:
         """Raises SchemaError if the value is of another type, or cannot be kept."""
-        if self._schema is None:
-            return self._plain(value)
-        try:
-            return self._schema.encode(value)
-        except SchemaError as error:
-            raise SchemaError(f"{self._what}: {error}", problems=error.problems) from error
+        kept = self._plain(value) if self._schema is None else self._typed(self._schema, value)
+        if len(kept) > LIMIT:
+            raise SchemaError(
+                f"{self._what} has {len(kept)} bytes, at most {LIMIT} are kept: store it "
+                "elsewhere, and give a reference to it"
+            )
+        return kept
 
     def decode(self, kept: bytes) -> Any:
         return msgspec.json.decode(kept) if self._schema is None else self._schema.decode(kept)
+
+    def _typed(self, schema: Schema[Any], value: Any) -> bytes:
+        try:
+            return schema.encode(value)
+        except SchemaError as error:
+            raise SchemaError(f"{self._what}: {error}", problems=error.problems) from error
 
     def _plain(self, value: Any) -> bytes:
         try:

@@ -5,8 +5,9 @@ is answered at once; the rest is the frontier. Nothing here has an effect, so th
 on with a saga, to answer a query, to compensate, and to check a history against changed code.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -64,8 +65,13 @@ class Playback:
         self._now: Branch | None = None
         self._patches: dict[str, bool] = {}
         self._asked: set[str] = set()
+        self._recorded = tuple(course.asked)
         self._closing = False
-        self._last = _last_recorded(course)
+
+    @cached_property
+    def _last(self) -> dict[str, int]:
+        """The highest number that each branch has a record of, by its path."""
+        return _last_recorded(self._recorded)
 
     @property
     def ended(self) -> bool:
@@ -264,10 +270,10 @@ class Playback:
         return branch.chance
 
 
-def _last_recorded(course: Course) -> dict[str, int]:
+def _last_recorded(positions: Collection[str]) -> dict[str, int]:
     """Return the highest number that each branch has a record of, by its path."""
     last = dict[str, int]()
-    for position in course.asked:
+    for position in positions:
         parts = position.split(".")
         for index in range(0, len(parts), 2):
             path = "".join(f"{part}." for part in parts[:index])

@@ -7,7 +7,6 @@ from isthmus.sagas import history as histories
 from isthmus.sagas import index
 from isthmus.sagas.commands import Advance
 from isthmus.sagas.events import Started
-from isthmus.sagas.facts import SagaStarted
 from isthmus.sagas.family import Family, key_of, split
 from isthmus.sagas.history import History, load
 from isthmus.sagas.index import Listed
@@ -22,16 +21,20 @@ async def start(family: Family, recipe: Recipe, id: str, input: bytes) -> None:
     started = _started(family, recipe, input)
     if unit is not None:
         return await _with(family, key, started, tx=unit.begin())
+    history = History(key, (), 0)
     try:
         async with family.store.begin() as tx:
-            await begin(family, History(key, (), 0), started, tx=tx)
+            await begin(family, history, started, tx=tx)
             await family.tell(id, Advance(), tx=tx)
+            family.keep(history)
     except ConflictError as error:
+        family.forget(key)
         if error.subject != f"{histories.SPACE}/{key}":
             raise
         return None  # it was started before
-    if family.host.signals.active:
-        family.host.signals.emit(SagaStarted(saga=family.name, id=id))
+    except BaseException:
+        family.forget(key)
+        raise
 
 
 async def _with(family: Family, key: str, started: Started, *, tx: Transaction) -> None:

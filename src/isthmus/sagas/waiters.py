@@ -3,8 +3,19 @@
 import asyncio
 
 from isthmus.handling.host import Host
+from isthmus.sagas.course import Course
 
-__all__ = ["Waiters"]
+__all__ = ["Waiter", "Waiters"]
+
+
+class Waiter:
+    """One who waits."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        """Set once the saga ended, or is stuck."""
+        self.course: Course | None = None
+        """How it stood then, if that is known without a look at the store."""
 
 
 class Waiters:
@@ -12,20 +23,21 @@ class Waiters:
 
     def __init__(self, host: Host) -> None:
         del host
-        self._events: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, set[Waiter]] = {}
 
-    def watch(self, key: str) -> asyncio.Event:
-        """Return an event that is set once the saga called `key` ended, or is stuck."""
-        event = asyncio.Event()
-        self._events.setdefault(key, set()).add(event)
-        return event
+    def watch(self, key: str) -> Waiter:
+        """Return one who waits for the saga called `key`."""
+        waiter = Waiter()
+        self._waiting.setdefault(key, set()).add(waiter)
+        return waiter
 
-    def leave(self, key: str, event: asyncio.Event) -> None:
-        watching = self._events.get(key, set())
-        watching.discard(event)
-        if not watching:
-            self._events.pop(key, None)
+    def leave(self, key: str, waiter: Waiter) -> None:
+        waiting = self._waiting.get(key, set())
+        waiting.discard(waiter)
+        if not waiting:
+            self._waiting.pop(key, None)
 
-    def tell(self, key: str) -> None:
-        for event in self._events.get(key, ()):
-            event.set()
+    def tell(self, key: str, course: Course) -> None:
+        for waiter in self._waiting.get(key, ()):
+            waiter.course = course
+            waiter.told.set()

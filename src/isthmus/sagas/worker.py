@@ -10,7 +10,7 @@ from isthmus.errors import ConflictError, IsthmusError, LeaseLostError, Unavaila
 from isthmus.handling.facts import ConsumerStalled
 from isthmus.handling.host import Host
 from isthmus.message import Message
-from isthmus.sagas.drive import Drive
+from isthmus.sagas.drive import Drive, LeftError
 from isthmus.sagas.family import RUN, TIMERS, Families, Family
 from isthmus.sagas.watch import Watch
 
@@ -94,7 +94,9 @@ class _Session:
 
     @property
     def in_hand(self) -> Sequence[object]:
-        return [(each.receipt, drive.commits) for drive, each in self._drives.values()]
+        return [
+            (each.receipt, drive.commits, drive.leaving) for drive, each in self._drives.values()
+        ]
 
     async def run(self) -> None:
         family, lease = self._family, self._options.lease
@@ -106,24 +108,35 @@ class _Session:
             asyncio.create_task(each)
             for each in (self._extend(told), self._watch.run(), self._forward(due))
         ]
+        taking = asyncio.create_task(self._taken(told))
         try:
-            await self._take(told)
-            await self._until(lambda: not self._drives)
+            done: set[asyncio.Task[None]] = set()
+            while taking not in done:
+                left = {taking, *keeping} - done
+                done |= (await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED))[0]
+                for task in done:
+                    task.result()  # one that keeps the house fails all
         finally:
-            for task in (*keeping, *self._drives):
+            for task in (taking, *keeping, *self._drives):
                 task.cancel()
-            await asyncio.wait([*keeping, *self._drives])
+            await asyncio.wait([taking, *keeping, *self._drives])
             for receiver in self._receivers:
                 with suppress(UnavailableError):
                     await receiver.aclose()
 
     async def end(self) -> None:
         self._ended = True
+        for drive, _ in self._drives.values():
+            drive.leaving = True
         for receiver in self._receivers:
             with suppress(UnavailableError):
                 await receiver.drain()
 
     # --- driving ----------------------------------------------------------------------------
+
+    async def _taken(self, receiver: Receiver) -> None:
+        await self._take(receiver)
+        await self._until(lambda: not self._drives)
 
     async def _take(self, receiver: Receiver) -> None:
         while not self._ended:
@@ -160,6 +173,8 @@ class _Session:
             await drive.run()
         except LeaseLostError:
             pass  # another has it
+        except LeftError:
+            await self._give_back(receiver, delivery, 0.0)
         except ConflictError:
             await self._give_back(receiver, delivery, 0.1)
         except UnavailableError as error:

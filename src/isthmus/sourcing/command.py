@@ -19,7 +19,7 @@ from isthmus.handling.unit import current, repeat
 from isthmus.schema import Schema, schema_of
 from isthmus.schema.kinds import is_model, members_of
 from isthmus.sourcing.declared import DeclaredCommand
-from isthmus.sourcing.done import Done
+from isthmus.sourcing.done import Done, refuse_reuse
 from isthmus.sourcing.metadata import acting
 
 __all__ = ["Command"]
@@ -89,7 +89,7 @@ class Command(Generic[R]):
         """
         opened, schema = self._open, self._schema.member(command)
         body = schema.encode_member(command)
-        asked = _Asked(schema.read(body), body, id)
+        asked = _Asked(schema.read(body), b"%s %s" % (schema.name.encode(), body), id)
         if current.get() is not None:
             return await self._once(opened, asked)
 
@@ -104,14 +104,15 @@ class Command(Generic[R]):
         tx = given.unit().begin()
         staged = opened.staged.setdefault(tx, {})
         if asked.id in staged:
-            return staged[asked.id]
+            body, result = staged[asked.id]
+            return result if body == asked.body else refuse_reuse(asked.id)
         if (kept := await opened.done.find(asked.id, asked.body)) is not None:
             return self._read(kept)
         with acting(correlation=asked.id, causation=asked.id):
             result = await self._called(opened.host, asked.command)
         kept = b"" if self._result is None else self._result.encode(result)
         await opened.done.note(asked.id, asked.body, kept, tx=tx)
-        staged[asked.id] = result
+        staged[asked.id] = asked.body, result
         return result
 
     async def _called(self, host: Host, command: Any) -> Any:
@@ -150,8 +151,8 @@ class _Asked(NamedTuple):
 class _Opened(NamedTuple):
     host: Host
     done: Done[bytes]
-    staged: WeakKeyDictionary[Transaction, dict[str, Any]]
-    """What commands of a transaction that is not committed returned, by id."""
+    staged: WeakKeyDictionary[Transaction, dict[str, tuple[bytes, Any]]]
+    """What commands of a transaction that is not committed returned, by id, and they themselves."""
 
 
 def _command_of(signature: Signature) -> Parameter:

@@ -37,14 +37,15 @@ class Decider(Generic[S]):
         self.evolve: Callable[[Any, Any], S] = _unbound(state, "evolve")
 
     def checked(self, command: Any) -> tuple[Any, bytes]:
-        """Return `command` as it is read back, with its parts checked too; and as bytes.
+        """Return `command` as it is read back, with its parts checked too; and as bytes that
+        no other command has.
 
         Raises:
             SchemaError: It is no command of this aggregate, or a part does not fit its type.
         """
         schema = self.commands.member(command)
         body = schema.encode_member(command)
-        return schema.read(body), body
+        return schema.read(body), b"%s %s" % (schema.name.encode(), body)
 
     def decide(self, state: S, command: Any) -> Sequence[Any]:
         """Return what happens; raises whatever the type's own `decide` does."""

@@ -11,7 +11,7 @@ from isthmus.errors import ConflictError
 from isthmus.handling.unit import PATIENCE, Unit
 from isthmus.message import Message
 from isthmus.sourcing.decider import Decider
-from isthmus.sourcing.done import Done, Outcome
+from isthmus.sourcing.done import Done, Outcome, refuse_reuse
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.living import Live
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     key: str
     command: Any
     body: bytes
-    """The command, as bytes."""
+    """The command, as bytes that no other has."""
     id: str | None
     headers: Mapping[str, str]
 
@@ -47,7 +47,7 @@ class _Staged(NamedTuple):
     """What a transaction has in hand that is not committed."""
 
     states: dict[str, Live]
-    handled: dict[tuple[str, str], Handled[Any]]
+    handled: dict[tuple[str, str], tuple[bytes, Handled[Any]]]
 
 
 class Deciding:
@@ -156,7 +156,7 @@ class Deciding:
         staged.states[asked.key] = decided.after
         handled = _handled(asked, decided)
         if asked.id is not None:
-            staged.handled[asked.key, asked.id] = handled
+            staged.handled[asked.key, asked.id] = asked.body, handled
         return handled
 
     def staged(self, unit: Unit, key: str) -> Live | None:
@@ -167,8 +167,9 @@ class Deciding:
     async def _first_within(self, staged: _Staged, asked: Asked) -> Handled[Any] | None:
         if asked.id is None:
             return None
-        if (handled := staged.handled.get((asked.key, asked.id))) is not None:
-            return _again(handled)
+        if (known := staged.handled.get((asked.key, asked.id))) is not None:
+            body, handled = known
+            return _again(handled) if body == asked.body else refuse_reuse(asked.id)
         return await self._first(asked)
 
     # --- both ---------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
 from isthmus.contracts import Put, StoreEngine, Transaction
 from isthmus.errors import ConflictError, IsthmusError
 
-__all__ = ["Done", "IdReusedError", "Outcome"]
+__all__ = ["Done", "IdReusedError", "Outcome", "refuse_reuse"]
 
 Kept = TypeVar("Kept")
 
@@ -50,8 +50,7 @@ class Done(Generic[Kept]):
             return None
         mark, outcome = self._read(found.value)
         if mark != _mark(body):
-            told = id.removeprefix(of)
-            raise IdReusedError(f"id {told!r} was given to another command before; make a new one")
+            refuse_reuse(id.removeprefix(of))
         return outcome
 
     async def note(self, id: str, body: bytes, outcome: Kept, *, tx: Transaction) -> None:
@@ -62,6 +61,11 @@ class Done(Generic[Kept]):
     def refused(self, error: ConflictError) -> bool:
         """Whether `error` says that one was."""
         return error.subject.startswith(f"{self._space}/")
+
+
+def refuse_reuse(id: str) -> NoReturn:
+    """Raises IdReusedError."""
+    raise IdReusedError(f"id {id!r} was given to another command before; make a new one")
 
 
 def _mark(body: bytes) -> bytes:

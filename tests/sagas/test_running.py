@@ -1,0 +1,229 @@
+"""Sagas in real processes of an App: two databases, joined transactions, draining, signals."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from isthmus import App, ConfigError, SchemaError
+from isthmus.sagas import Compensate, Saga, SagaStuckError
+from isthmus.sagas.facts import (
+    SagaCompensating,
+    SagaEnded,
+    SagaResumed,
+    SagaStarted,
+    SagaStuck,
+    StepDone,
+    StepUndone,
+)
+from isthmus.settings import Settings
+from isthmus.signals import Signal
+
+pytestmark = pytest.mark.timeout(60)
+
+
+async def test_a_saga_lies_in_the_store_if_messages_lie_elsewhere(tmp_path: Path) -> None:
+    engine, store = (f"sqlite:///{tmp_path}/{each}.db" for each in ("engine", "store"))
+    app = App("shop", engine=engine, store=store, settings=Settings(port=0))
+    mails, sent = app.queue("mails", str), asyncio.Queue[str]()
+
+    @mails.handler()
+    async def mail(text: str) -> None:
+        sent.put_nowait(text)
+
+    async def tell(text: str) -> None:
+        await mails.send(text)
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga, text: str) -> str:
+        await saga.step(tell, text)
+        return text
+
+    async with app:
+        handle = await fulfil.start("hello", id="1")
+    running = asyncio.create_task(app.run())
+    assert await sent.get() == "hello"
+    handle = fulfil.handle("1")
+    assert await handle.result(timeout=20) == "hello"
+    await app.drain()
+    await running
+
+
+async def test_a_saga_starts_with_a_transaction_of_the_users_own(tmp_path: Path) -> None:
+    app = App("shop", engine=f"sqlite:///{tmp_path}/shop.db")
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> None: ...
+
+    async with app:
+        connection = sqlite3.connect(tmp_path / "shop.db")
+        async with app.join(connection):
+            handle = await fulfil.start(id="1")
+            await fulfil.start(id="1")
+        connection.rollback()
+        async with app.join(connection):
+            await fulfil.start(id="2")
+        connection.commit()
+        connection.close()
+        assert (await fulfil.handle("2").status()).status == "running"
+        with pytest.raises(Exception, match="never started"):
+            await handle.status()
+
+
+async def test_a_process_that_drains_begins_no_further_step(tmp_path: Path) -> None:
+    app = App("shop", engine=f"sqlite:///{tmp_path}/shop.db", settings=Settings(port=0))
+    done, begun, go = list[int](), asyncio.Event(), asyncio.Event()
+
+    async def do(number: int) -> None:
+        begun.set()
+        await go.wait()
+        done.append(number)
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> str:
+        for number in range(3):
+            await saga.step(do, number)
+        return "all"
+
+    async with app:
+        await fulfil.start(id="1")
+    running = asyncio.create_task(app.run())
+    await begun.wait()
+    await app.drain()
+    while not app.declarations.workers[0].in_hand[0][2]:
+        await asyncio.get_running_loop().run_in_executor(None, int)
+    go.set()
+    await running
+    assert done == [0]
+    ended = asyncio.Event()
+    app.signals.listen(SagaEnded, lambda _: ended.set())
+    running = asyncio.create_task(app.run())
+    await ended.wait()
+    assert await fulfil.handle("1").result(timeout=20) == "all"
+    assert done == [0, 1, 2]
+    await app.drain()
+    await running
+
+
+async def test_what_happens_to_a_saga_is_told(engine: str) -> None:
+    app, told, broken = App("shop"), list[Signal](), [True]
+    kinds = (
+        SagaStarted, StepDone, SagaCompensating, StepUndone, SagaStuck, SagaResumed, SagaEnded,
+    )  # fmt: skip
+    for kind in kinds:
+        app.signals.listen(kind, told.append)
+
+    async def do() -> None: ...
+
+    async def undo() -> None: ...
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> None:
+        await saga.step(do, undo=undo)
+        if broken[0]:
+            raise KeyError("x")
+        raise Compensate("no")
+
+    async with app.test(engine=engine) as t:
+        handle = await fulfil.start(id="1")
+        await t.settle()
+        broken[0] = False
+        await handle.resume()
+        await t.settle()
+    names = [type(each).__name__ for each in told]
+    assert names == [
+        "SagaStarted",
+        "StepDone",
+        "SagaStuck",
+        "SagaResumed",
+        "SagaCompensating",
+        "StepUndone",
+        "SagaEnded",
+    ]
+
+
+async def test_a_value_that_is_too_large_is_refused_and_not_tried_for_ever(engine: str) -> None:
+    app = App("shop")
+
+    async def huge() -> str:
+        return "x" * (1 << 20)
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga, text: str) -> None:
+        await saga.step(huge)
+
+    async with app.test(engine=engine) as t:
+        with pytest.raises(SchemaError, match="has 1048578 bytes, at most 1048576"):
+            await fulfil.start("x" * (1 << 20), id="0")
+        handle = await fulfil.start("", id="1")
+        await t.settle()
+        with pytest.raises(SagaStuckError, match="give a reference to it"):
+            await handle.result()
+
+
+async def test_a_long_history_goes_on_in_further_entries(engine: str) -> None:
+    app = App("shop")
+
+    async def page(number: int) -> str:
+        return str(number) * 2000
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> int:
+        return sum([len(await saga.step(page, number)) for number in range(40)])
+
+    async with app.test(engine=engine) as t:
+        handle = await fulfil.start(id="1")
+        await t.settle()
+        assert await handle.result() == 10 * 2000 + 30 * 4000
+        assert len(await t.host.store.scan("isthmus.sagas.history")) > 2
+        assert len(await handle.history()) == 42
+
+
+async def test_one_that_has_ended_is_forgotten_when_its_retention_is_over(engine: str) -> None:
+    app, runs = App("shop"), list[int]()
+
+    async def do() -> None:
+        runs.append(1)
+
+    @app.saga("fulfil", retention=20)
+    async def fulfil(saga: Saga) -> None:
+        await saga.step(do)
+
+    async with app.test(engine=engine) as t:
+        await fulfil.start(id="1")
+        await t.advance(21)
+        assert await t.host.store.scan("isthmus.sagas") == []
+        await fulfil.start(id="1")
+        await t.settle()
+        assert runs == [1, 1]
+
+
+async def test_two_apps_of_one_database_take_their_own_sagas_only() -> None:
+    one, two = App("one"), App("two")
+
+    @one.saga("fulfil")
+    async def fulfil(saga: Saga) -> str:
+        return "one"
+
+    @two.saga("other")
+    async def other(saga: Saga) -> str:
+        return "two"
+
+    async with (
+        one.test(engine="memory://shared-sagas") as t,
+        two.test(engine="memory://shared-sagas"),
+    ):
+        handle = await fulfil.start(id="1")
+        await t.settle()
+        assert await handle.result() == "one"
+
+
+async def test_before_the_app_is_open_nothing_starts() -> None:
+    app = App("shop")
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> None: ...
+
+    with pytest.raises(ConfigError, match="is not open"):
+        await fulfil.start(id="1")
