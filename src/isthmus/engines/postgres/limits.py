@@ -9,6 +9,8 @@ __all__ = ["BOUND", "MAX_BATCH", "MAX_BODY", "require_few", "require_fitting", "
 
 MAX_BATCH = 10_000
 MAX_BODY = 16 * 2**20
+MAX_TOTAL = 128 * 2**20
+"""Most bytes of bodies in one call: the server takes no statement of a gigabyte."""
 BOUND = 10_000
 """Most messages, records or entries that one `maintain` drops."""
 
@@ -29,6 +31,11 @@ def require_fitting(name: str, messages: Sequence[Message]) -> None:
                 f"{MAX_BODY}: store the body elsewhere and send a reference to it (a claim check)"
             )
         require_text((message.id, message.key))
+    if (total := sum(len(message.body) for message in messages)) > MAX_TOTAL:
+        raise ConfigError(
+            f"{len(messages)} messages for {name!r} have {total} bytes together, at most "
+            f"{MAX_TOTAL} go at once: split them"
+        )
 
 
 def require_text(names: Iterable[str]) -> None:

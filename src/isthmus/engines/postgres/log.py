@@ -1,5 +1,6 @@
 """Logs, and the groups that read them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from isthmus.engines.postgres.database.database import Database
 from isthmus.engines.postgres.database.funnel import Funnel
 from isthmus.engines.postgres.database.steps import Function
 from isthmus.engines.postgres.limits import MAX_BATCH, MAX_BODY, require_fitting, require_text
+from isthmus.engines.postgres.packing import weight
 from isthmus.engines.postgres.records.appends import Append, Shape
 from isthmus.engines.postgres.records.member import PostgresMember, new_name
 from isthmus.engines.postgres.records.reading import SEQUENCE, pages, record_of
@@ -61,8 +63,6 @@ _GROUPS = "SELECT name FROM isthmus.reader WHERE log = $1"
 _LOGS = "SELECT name FROM isthmus.log"
 _SIT = Function.of("sit", "int", "text", "float8", "float8")
 _SEEK = Function.of("seek", "int", "int[]", "bigint[]")
-_FLIGHT = 256
-"""Most callers whose records go in one commit."""
 
 
 class PostgresLog:
@@ -70,7 +70,8 @@ class PostgresLog:
         self._database = database
         self._upkeep = Upkeep(database)
         self._shapes: dict[str, Shape] = {}
-        self._appending = Funnel[Append, None](self._append_all, most=_FLIGHT)
+        self._finding = asyncio.Lock()
+        self._appending = Funnel[Append, None](self._append_all, weigh=_weight_of)
         database.finish_with(self._appending.empty)
         self._capabilities = LogCapabilities(
             scope=database.scope,
@@ -134,12 +135,13 @@ class PostgresLog:
 
     async def _shape(self, log: str) -> Shape:
         self._database.require_open()
-        if (shape := self._shapes.get(log)) is None:
-            shape = await self._find(log)
-            if shape is None:
-                raise NotFoundError(f"log {log!r} was never declared: declare it first")
-            self._shapes[log] = shape
-        return shape
+        if log not in self._shapes:
+            async with self._finding:  # one asks for all
+                shape = self._shapes.get(log) or await self._find(log)
+                if shape is None:
+                    raise NotFoundError(f"log {log!r} was never declared: declare it first")
+                self._shapes[log] = shape
+        return self._shapes[log]
 
     async def _part(self, log: str, partition: int) -> int:
         parts = (await self._shape(log)).parts
@@ -260,6 +262,10 @@ class PostgresLog:
 
     async def maintain(self) -> int:
         return await self._upkeep.maintain()
+
+
+def _weight_of(append: Append) -> int:
+    return weight(append.messages)
 
 
 def _require_versioned(shape: Shape) -> None:

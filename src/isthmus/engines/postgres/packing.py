@@ -1,13 +1,13 @@
 """A message as a row keeps it: all of it in one value, as msgpack; and what a nack adds to
 its headers beside it, as JSON that the database can merge."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from isthmus.message import Message
 
-__all__ = ["pack", "pack_headers", "unpack"]
+__all__ = ["pack", "pack_headers", "unpack", "weight"]
 
 pack = msgspec.msgpack.Encoder().encode
 """Return all of a message as bytes."""
@@ -30,6 +30,11 @@ def _foreign(packed: bytes) -> Message:
     values = msgspec.msgpack.decode(packed)
     values[_HEADERS] = {str(name): str(value) for name, value in values[_HEADERS].items()}
     return msgspec.convert(values, Message, strict=False)
+
+
+def weight(messages: Iterable[Message]) -> int:
+    """Return about how many bytes these are."""
+    return sum(len(message.body) + 200 for message in messages)
 
 
 _ESCAPE, _NUL = "\ue000", "\ue0000"

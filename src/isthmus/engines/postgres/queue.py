@@ -23,6 +23,7 @@ from isthmus.engines.postgres.limits import (
     require_fitting,
     require_text,
 )
+from isthmus.engines.postgres.packing import weight
 from isthmus.engines.postgres.slots.clearing import Removal, clear_all, sweep
 from isthmus.engines.postgres.slots.moments import Moments
 from isthmus.engines.postgres.slots.receiver import PostgresReceiver
@@ -54,16 +55,16 @@ SELECT sub, retention, max_length FROM isthmus.subscription
 WHERE retention IS NOT NULL OR max_length IS NOT NULL
 """
 _SHORTEN = Function.of("shorten", "int", "float8", "bigint", "float8", "int")
-_FLIGHT = 256
-"""Most callers whose messages, or outcomes, go in one commit."""
 
 
 class PostgresQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._moments = Moments(database)
-        self._sending = Funnel[Send, None](self._send_all, most=_FLIGHT)
-        self._settling = Funnel[Settlement, Sequence[str]](self._settle_all, most=_FLIGHT)
+        self._sending = Funnel[Send, None](self._send_all, weigh=_weight_of)
+        self._settling = Funnel[Settlement, Sequence[str]](
+            self._settle_all, weigh=lambda settlement: 1000 * len(settlement.said)
+        )
         database.finish_with(self._sending.empty)
         database.finish_with(self._settling.empty)
         self._capabilities = QueueCapabilities(
@@ -122,7 +123,8 @@ class PostgresQueue:
         await self._sending.put(send)
 
     async def _send_all(self, sends: Sequence[Send]) -> Sequence[None]:
-        await self._database.finish(Sends(sends))
+        for step in Sends.merged([Sends(sends)]):
+            await self._database.finish(step)
         return [None] * len(sends)
 
     async def _settle_all(self, settlements: Sequence[Settlement]) -> Sequence[Sequence[str]]:
@@ -202,6 +204,10 @@ class PostgresQueue:
                 f"subscription {topic}/{subscription} was never declared: declare it first"
             )
         return found[0]
+
+
+def _weight_of(send: Send) -> int:
+    return weight(send.messages)
 
 
 def _spans(counts: Iterable[int]) -> Iterable[tuple[int, int]]:

@@ -6,20 +6,27 @@ from typing import Generic, TypeVar
 
 __all__ = ["Funnel"]
 
+FLIGHT = 1_000_000
+"""Most that goes in one commit, by weight: about as many bytes."""
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
 class Funnel(Generic[Item, Answer]):
-    """Does items one flight after the other: what comes meanwhile goes with the next.
+    """Does items one flight after the other: what comes meanwhile goes with the next, as far
+    as it is not too heavy.
 
     An error of a flight is told to all that were in it.
     """
 
     def __init__(
-        self, does: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int
+        self,
+        does: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        weigh: Callable[[Item], int],
     ) -> None:
-        self._does, self._most = does, most
+        self._does, self._weigh = does, weigh
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._flying: asyncio.Task[None] | None = None
 
@@ -34,10 +41,20 @@ class Funnel(Generic[Item, Answer]):
     async def _fly(self) -> None:
         try:
             while self._waiting:
-                flight, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                await self._do(flight)
+                await self._do(self._board())
         finally:
             self._flying = None
+
+    def _board(self) -> Sequence[tuple[Item, asyncio.Future[Answer]]]:
+        """Return who goes with the next flight: at least one."""
+        weight = count = 0
+        for item, _ in self._waiting:
+            weight += self._weigh(item)
+            if count and weight > FLIGHT:
+                break
+            count += 1
+        flight, self._waiting = self._waiting[:count], self._waiting[count:]
+        return flight
 
     async def _do(self, flight: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

@@ -1,11 +1,15 @@
 """What isthmus does in the database, as calls of functions there: many in one statement."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, Self, cast
 
-__all__ = ["Call", "Function", "Step", "merged", "selection"]
+__all__ = ["LARGE", "Call", "Function", "Step", "batches", "merged", "selection"]
+
+
+AT_ONCE, LARGE = 24, 256 * 2**20
+"""Most calls, and most bytes, in one statement."""
 
 
 class Function(NamedTuple):
@@ -26,6 +30,17 @@ class Function(NamedTuple):
 class Call(NamedTuple):
     function: Function
     values: tuple[Any, ...]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its values are, as far as they may be many."""
+        return sum(map(_size, self.values))
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, list):
+        return 0
+    return sum(len(each) for each in cast("list[Any]", value) if isinstance(each, bytes))
 
 
 class Step(Protocol):
@@ -55,6 +70,20 @@ def merged(steps: Sequence[Step]) -> Iterator[Step]:
     """Merge neighbours of a kind."""
     for kind, some in groupby(steps, type):
         yield from cast("type[Step]", kind).merged(list(some))
+
+
+def batches(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    """Divide calls into those that go in one statement."""
+    batch, total = list[Call](), 0
+    for call in calls:
+        size = call.size
+        if batch and (len(batch) == AT_ONCE or total + size > LARGE):
+            yield batch
+            batch, total = [], 0
+        batch.append(call)
+        total += size
+    if batch:
+        yield batch
 
 
 def selection(calls: Sequence[Call]) -> tuple[str, list[Any]]:

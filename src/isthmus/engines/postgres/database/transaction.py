@@ -18,7 +18,7 @@ from isthmus.engines.postgres.database.parameters import Compiled
 from isthmus.engines.postgres.database.pools import Pools
 from isthmus.engines.postgres.database.reads import Reads
 from isthmus.engines.postgres.database.statements import Statements, rows_of
-from isthmus.engines.postgres.database.steps import Call, Step, merged, selection
+from isthmus.engines.postgres.database.steps import Call, Step, batches, merged, selection
 from isthmus.errors import (
     ConfigError,
     ConflictError,
@@ -32,8 +32,6 @@ __all__ = ["Home", "PostgresTransaction"]
 
 T = TypeVar("T")
 
-AT_ONCE = 24
-"""Most calls in one statement."""
 PROMPT = 5.0
 """Seconds that a rollback may take; then the connection is closed, which is one too."""
 
@@ -234,23 +232,25 @@ class PostgresTransaction(Statements):
     async def _commit(self) -> None:
         self._require_sound()
         if self._connection is None and not self._deferred:
-            calls = self._calls()
-            if not calls:
-                return None
-            if len(calls) <= AT_ONCE:
-                sql, values = selection(calls)
-                return await self._home.value(sql, *values)
+            parts = list(batches(self._calls()))
+            if len(parts) <= 1:
+                return await self._at_once(parts)
         connection = await self._begun("")
         with told():
-            calls = self._calls()
-            for first in range(0, len(calls), AT_ONCE):
-                sql, values = selection(calls[first : first + AT_ONCE])
+            for part in batches(self._calls()):
+                sql, values = selection(part)
                 await connection.fetchval(sql, *values)
         try:
             if await connection.execute("COMMIT") != "COMMIT":
                 raise ConflictError("the database rolled it back", subject="read")
         except REFUSALS as error:
             raise told_of(error) from error
+
+    async def _at_once(self, parts: Sequence[Sequence[Call]]) -> None:
+        """Do what is staged, if anything, in one statement that commits itself."""
+        for part in parts:
+            sql, values = selection(part)
+            await self._home.value(sql, *values)
 
     def _calls(self) -> list[Call]:
         """Return what is staged, and before it what has to be so still, if anything is written."""

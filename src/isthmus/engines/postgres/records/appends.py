@@ -8,8 +8,8 @@ import msgspec
 
 from isthmus.contracts import partition_of
 from isthmus.engines.postgres.database.channels import channel
-from isthmus.engines.postgres.database.steps import Call, Function
-from isthmus.engines.postgres.packing import pack
+from isthmus.engines.postgres.database.steps import LARGE, Call, Function
+from isthmus.engines.postgres.packing import pack, weight
 from isthmus.message import Message
 
 __all__ = ["Append", "Shape"]
@@ -80,9 +80,11 @@ class Append(msgspec.Struct, frozen=True, gc=False):
             appends = list(some)
             if shape.versioned:
                 found += appends
-            else:
+            elif weight(message for each in appends for message in each.messages) <= LARGE:
                 added = [message for each in appends for message in each.messages]
                 found.append(cls(shape, added, {}))
+            else:
+                found += appends
         return found
 
 

@@ -1,6 +1,5 @@
 """One taker of one subscription."""
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Sequence
 from math import inf
@@ -57,7 +56,8 @@ class PostgresReceiver:
         )
         self._lease = lease
         self._held = Held(limit, lease=lease)
-        self._claiming = asyncio.Lock()  # a claim at a time: another may get what this one leaves
+        self._asked = 0  # room that claims are under way for
+        self._short = False  # somebody waits for room
         self._drained = False
 
     # --- receiving
@@ -72,13 +72,12 @@ class PostgresReceiver:
     async def _look(self, limit: int) -> tuple[Found, float]:
         if self._drained or limit <= 0:
             return ((),), 0.0
-        async with self._claiming:
-            now = await self._moments.now()
-            room = await self._room(now, wanted=limit)
-            if room <= 0:
-                return None, self._held.lapse_at()
-            claimed = await self._claim(min(limit, room), now)
-            self._held.take([each.receipt for each in claimed.deliveries], now)
+        now = await self._moments.now()
+        room = await self._room(now, wanted=limit) - self._asked
+        if room <= 0:
+            self._short = True
+            return None, self._held.lapse_at()
+        claimed = await self._claim(min(limit, room), now)
         if not claimed.deliveries:
             return None, min(claimed.due, self._held.lapse_at())
         return (claimed.deliveries,), 0.0
@@ -94,12 +93,22 @@ class PostgresReceiver:
         return room
 
     async def _claim(self, most: int, now: float) -> _Claimed:
-        token = secrets.randbits(62) + 1
-        rows = await self._database.rows(_CLAIM, self._line.sub, most, token, now, self._lease)
-        if rows[0]["seq"] is None:
-            return _Claimed((), inf if rows[0]["due"] is None else rows[0]["due"])
-        rows.sort(key=_rank)
-        return _Claimed([_delivery(row, token) for row in rows], inf)
+        self._asked += most
+        try:
+            token = secrets.randbits(62) + 1
+            rows = await self._database.rows(_CLAIM, self._line.sub, most, token, now, self._lease)
+            claimed = _claimed(rows, token)
+            self._held.take([each.receipt for each in claimed.deliveries], now)
+        finally:
+            self._asked -= most
+            self._make_room()
+        return claimed
+
+    def _make_room(self) -> None:
+        """Let those look again who found no room, if there are any."""
+        if self._short:
+            self._short = False
+            self._database.wake(self._line.channel)
 
     # --- settling
 
@@ -139,7 +148,7 @@ class PostgresReceiver:
 
     def _let_go(self, receipts: Sequence[str]) -> None:
         self._held.drop(receipts)
-        self._database.wake(self._line.channel)  # there is room
+        self._make_room()
 
     async def drain(self) -> None:
         self._drained = True
@@ -147,6 +156,13 @@ class PostgresReceiver:
 
     async def aclose(self) -> None:
         await self.drain()
+
+
+def _claimed(rows: list[Any], token: int) -> _Claimed:
+    if rows[0]["seq"] is None:
+        return _Claimed((), inf if rows[0]["due"] is None else rows[0]["due"])
+    rows.sort(key=_rank)
+    return _Claimed([_delivery(row, token) for row in rows], inf)
 
 
 def _rank(row: Any) -> tuple[int, int]:

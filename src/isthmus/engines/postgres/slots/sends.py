@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from isthmus.engines.postgres.database.channels import channel
-from isthmus.engines.postgres.database.steps import Call, Function
-from isthmus.engines.postgres.packing import pack
+from isthmus.engines.postgres.database.steps import LARGE, Call, Function
+from isthmus.engines.postgres.packing import pack, weight
 from isthmus.message import Message
 
 __all__ = ["Send", "channel_of"]
@@ -58,4 +58,13 @@ class Sends(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def merged(cls, steps: "Sequence[Sends]") -> "Sequence[Sends]":
-        return [cls([send for step in steps for send in step.sends])]
+        """Merge them, but not so that a call would be too large for the server."""
+        groups, total = [list[Send]()], 0
+        for send in (send for step in steps for send in step.sends):
+            size = weight(send.messages)
+            if groups[-1] and total + size > LARGE:
+                groups.append([])
+                total = 0
+            groups[-1].append(send)
+            total += size
+        return [cls(group) for group in groups]
