@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from isthmus.handling.sync.sync_app import SyncApp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import Policy, SharedState
+    from isthmus.sagas import Sagas
     from isthmus.sagas.door import Make
     from isthmus.sagas.options import SagaWords
     from isthmus.schema.formats.choice import Choice
@@ -810,6 +811,14 @@ class App(Module):
         engine = engine or settings.engine or f"sqlite:///{self.name}.db"
         urls = {"engine": engine, "store": store or settings.store}
         return msgspec.structs.replace(settings, **urls | self._configured)
+
+    @property
+    def sagas(self) -> "Sagas":
+        """The sagas of the store, whichever App started them, to list, show and look after; once
+        the App is open: `await app.sagas.list(status="stuck")`."""
+        from isthmus.sagas import Sagas
+
+        return Sagas(self.declarations.host)
 
     def settings_report(self) -> Report:
         """Return all settings, those of `settings_of` too, with where each was found and what is

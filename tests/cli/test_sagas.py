@@ -24,7 +24,7 @@ APP = """
         if broken and "bad" in seat:
             raise ValueError("desk is shut")
 
-    @app.saga("trip", undo_retry=Retry(1))
+    @app.saga("trip", undo_retry=Retry(1), compensate_on=[LookupError])
     async def trip(saga: Saga, to: str) -> str:
         seat = await saga.step(book, to, undo=unbook)
         if to != "rome":
@@ -72,6 +72,12 @@ async def go_on(count: int) -> None:
     await running
     for end in endings:
         end()
+
+
+def test_they_are_described(trips: Any) -> None:
+    described = trips("describe").output
+    assert "trip/1" in described
+    assert trips("describe", "--json").exit_code == 0
 
 
 def test_they_are_counted_by_status(trips: Any) -> None:

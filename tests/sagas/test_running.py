@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,8 @@ async def test_a_process_that_drains_begins_no_further_step(tmp_path: Path) -> N
     running = asyncio.create_task(app.run())
     await begun.wait()
     await app.drain()
-    while not app.declarations.workers[0].in_hand[0][2]:
+    worker: Any = app.declarations.workers[0]
+    while not worker.in_hand[0][2]:
         await asyncio.get_running_loop().run_in_executor(None, int)
     go.set()
     await running
@@ -227,3 +229,46 @@ async def test_before_the_app_is_open_nothing_starts() -> None:
 
     with pytest.raises(ConfigError, match="is not open"):
         await fulfil.start(id="1")
+
+
+async def test_the_trace_goes_on_in_what_a_saga_sends(engine: str) -> None:
+    app = App("shop")
+    orders, mails = app.queue("orders", str), app.queue("mails", str)
+
+    @app.saga("tell")
+    async def tell(saga: Saga, text: str) -> None:
+        await saga.step(mails.send, text)
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga, text: str) -> None:
+        await saga.sleep(1)
+        await saga.step(mails.send, text)
+        await saga.run(tell, text)
+
+    @orders.handler()
+    async def accept(text: str) -> None:
+        await fulfil.start(text, id=text)
+
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    async with app.test(engine=engine) as t:
+        await orders.send("a", headers=trace)
+        await t.advance(5)
+        assert [dict(each.headers) for each in t.messages(mails)] == [trace, trace]
+
+
+async def test_a_child_has_to_be_declared_in_the_app(engine: str) -> None:
+    app, other = App("shop"), App("other")
+
+    @other.saga("elsewhere")
+    async def elsewhere(saga: Saga) -> None: ...
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> None:
+        await saga.run(elsewhere, None)
+
+    async with app.test(engine=engine) as t:
+        handle = await fulfil.start(id="1")
+        await t.settle()
+        with pytest.raises(SagaStuckError, match="not declared in this App"):
+            await handle.result()
+        assert [each.id for each in await app.sagas.list(status="stuck")] == ["1"]

@@ -17,6 +17,7 @@ has the message has the saga. Its history is fenced by a version, and each commi
 wrote, the record of it, and whatever the saga goes on with.
 """
 
+from isthmus.handling.idempotency_key import IdempotencyKey
 from isthmus.sagas.compensation import Unknown
 from isthmus.sagas.definition import Definition
 from isthmus.sagas.errors import (
@@ -40,6 +41,7 @@ __all__ = [
     "Definition",
     "Handle",
     "Heartbeat",
+    "IdempotencyKey",
     "Listed",
     "NotDeterministicError",
     "RecordedSaga",

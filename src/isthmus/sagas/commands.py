@@ -34,6 +34,7 @@ class Start(_Command, frozen=True, tag="start"):
     timeout: float | None
     parent: str
     position: str
+    trace: dict[str, str] = {}
 
 
 class Deliver(_Command, frozen=True, tag="deliver"):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from isthmus.errors import ConfigError
 from isthmus.sagas import mailbox
 from isthmus.sagas.changes import Changes
 from isthmus.sagas.commands import Start
@@ -16,7 +17,7 @@ from isthmus.sagas.events import (
     Waiting,
     Woken,
 )
-from isthmus.sagas.family import Family, key_of, split
+from isthmus.sagas.family import Families, Family, key_of, split
 from isthmus.sagas.operation import Child, Operation, Sleep, Step, WaitFor
 from isthmus.sagas.playback import Playback
 
@@ -51,6 +52,8 @@ class Deciding:
                         steps.append(operation)
                 elif await self._decided(operation):
                     moved = True
+            if self._playback.fault is not None:
+                return ()
             if not moved:
                 self._announce(steps)
                 return steps
@@ -129,9 +132,21 @@ class Deciding:
     def _bear(self, child: Child) -> None:
         if child.position in self._course.children:
             return
+        if not self._family.host.kept(Families).of(child.name).versions:
+            self._playback.fault = ConfigError(
+                f"saga {child.name!r} is not declared in this App; include the module that does"
+            )
+            return
         born = ChildStarted(self._now(), child.position, child.name, child.id)
         self._changes.record(born)
-        start = Start(child.version, child.input, child.timeout, self._key, child.position)
+        start = Start(
+            child.version,
+            child.input,
+            child.timeout,
+            self._key,
+            child.position,
+            self._course.started.trace,
+        )
         self._changes.tell(key_of(child.name, child.id), start)
 
 

@@ -16,6 +16,7 @@ from functools import partial
 
 from isthmus.contracts import Ack, Delivery, Receiver
 from isthmus.errors import ConflictError, SchemaError
+from isthmus.handling.envelope import trace
 from isthmus.handling.unit import PATIENCE, Unit
 from isthmus.sagas import commands, facts
 from isthmus.sagas.attempt import is_answer
@@ -142,6 +143,7 @@ class Drive:
             self._playback.close()
 
     async def _forward(self, recipe: Recipe) -> None:
+        trace.set(self._course.started.trace)  # of this task, which is this drive's own
         unit: Unit | None = None
         while self._course.compensating is None:
             steps = () if self._course.rests else await self._decided(recipe)
@@ -281,4 +283,4 @@ class Drive:
 def _started(command: Start, now: float) -> Started:
     timeout_at = 0.0 if command.timeout is None else now + command.timeout
     told = command.parent, command.position
-    return Started(now, command.version, command.input, timeout_at, *told)
+    return Started(now, command.version, command.input, timeout_at, *told, command.trace)

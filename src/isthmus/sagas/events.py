@@ -53,6 +53,8 @@ class Started(_Event, frozen=True, tag="started"):
     """The saga that waits for it, as "fulfil/A-1"; "" if none does."""
     position: str = ""
     """Where that waits."""
+    trace: dict[str, str] = {}
+    """W3C trace headers of what started it."""
 
 
 class _Step(_Event, frozen=True):

@@ -2,7 +2,9 @@
 
 from isthmus.contracts import Transaction
 from isthmus.errors import ConflictError
+from isthmus.handling.envelope import trace
 from isthmus.handling.unit import current
+from isthmus.message import TRACEPARENT, TRACESTATE
 from isthmus.sagas import history as histories
 from isthmus.sagas import index
 from isthmus.sagas.commands import Advance
@@ -65,4 +67,12 @@ async def begin(family: Family, history: History, started: Started, *, tx: Trans
 
 def _started(family: Family, recipe: Recipe, input: bytes) -> Started:
     now, timeout = family.host.clock.now(), recipe.options.timeout
-    return Started(now, recipe.version, input, 0.0 if timeout is None else now + timeout)
+    timeout_at = 0.0 if timeout is None else now + timeout
+    return Started(now, recipe.version, input, timeout_at, trace=_trace())
+
+
+def _trace() -> dict[str, str]:
+    """Return the trace context of the message, or the request, that is handled here."""
+    unit = current.get()
+    context = unit.batch[0].message.headers if unit is not None and unit.batch else trace.get()
+    return {name: context[name] for name in (TRACEPARENT, TRACESTATE) if name in context}
