@@ -15,7 +15,7 @@ from typing import TextIO
 import msgspec
 
 from isthmus import App, Retry, Transaction
-from isthmus.clock import SystemClock
+from isthmus.handling.running.runtime import Runtime
 from isthmus.settings import Settings
 from isthmus.sourcing import Aggregate, Documents, Projection, Recorded, SearchIndex, Table
 
@@ -122,24 +122,20 @@ class Bank:
 
 
 async def main(folder: Path, number: str, count: int) -> None:
-    bank, clock = Bank(folder), SystemClock()
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, over.set)
+    bank, over = Bank(folder), asyncio.Event()
     told = folder / f"told-{number}"
     before = {line.split()[0] for line in told.read_text().splitlines() if line.endswith(".")}
-    running = asyncio.create_task(bank.app.run())
-    while bank.app.declarations.opened is None and not running.done():
-        await clock.sleep(0.01)
     left = [f"{number}-{n}" for n in range(count) if f"{number}-{n}" not in before]
-    with told.open("a", buffering=1) as file:
-        work = asyncio.create_task(do_all(bank, left, file))
-        await asyncio.wait(
-            [running, asyncio.create_task(over.wait())], return_when=asyncio.FIRST_COMPLETED
-        )
-        work.cancel()
-        await asyncio.wait([work])
-    await bank.app.drain()
-    await running
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    async with bank.app:
+        runtime = Runtime(bank.app.declarations, bank.app.declarations.host)
+        with told.open("a", buffering=1) as file:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(runtime.run())
+                work = both.create_task(do_all(bank, left, file))
+                await over.wait()
+                work.cancel()
+                await runtime.drain()
 
 
 async def do_all(bank: Bank, left: list[str], file: TextIO) -> None:
