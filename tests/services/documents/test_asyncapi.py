@@ -1,11 +1,14 @@
 """What the AsyncAPI document promises of what an App declares."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.javascript import Javascript, javascript
 from tests.services.documents import torture
 
@@ -14,6 +17,7 @@ from isthmus.handling.model import Model
 from isthmus.services.documents import asyncapi, openapi
 from isthmus.services.documents.draft07 import as_draft_07
 
+SHOP = Path(__file__).parents[3] / "examples" / "shop"
 WARNING = 1
 """The least severe that is a fault, as the validator counts; above are hints."""
 
@@ -36,6 +40,17 @@ def test_the_document_is_valid(validator: Javascript) -> None:
     assert seen["channels"] == ["parcels", "pets", "moments", "blobs", "numbers", "rides"]
     assert "receive.pets.cats" in seen["operations"]
     assert {"torture.parcel", "Cat", "Dog", "Moment"} <= set(seen["messages"])
+
+
+@pytest.mark.timeout(400)
+def test_the_shop_s_documents_are_valid(validator: Javascript) -> None:
+    told = list[dict[str, Any]]()
+    for command in ("asyncapi", "openapi"):
+        argv = [sys.executable, "-m", "isthmus", command, "shop:app"]
+        done = subprocess.run(argv, cwd=SHOP, check=True, capture_output=True, timeout=60)
+        told.append(json.loads(done.stdout))
+    assert validated(validator, told[0])["channels"] == ["orders", "order-accepted", "ledger"]
+    assert list(OpenAPIV31SpecValidator(told[1]).iter_errors()) == []
 
 
 @pytest.mark.timeout(400)
