@@ -203,6 +203,8 @@ async def test_one_that_has_ended_is_forgotten_when_its_retention_is_over(engine
 
 async def test_two_apps_of_one_database_take_their_own_sagas_only() -> None:
     one, two = App("one"), App("two")
+    for each in (one, two):
+        each.database(shared=True)
 
     @one.saga("fulfil")
     async def fulfil(saga: Saga) -> str:
