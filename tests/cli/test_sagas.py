@@ -114,7 +114,7 @@ def test_one_is_shown_with_all_that_happened(trips: Any) -> None:
 
 def test_a_stuck_one_is_resumed(trips: Any) -> None:
     assert "trip/bad is told to go on" in trips("sagas", "resume", "trip/bad").output
-    sys.modules["trips"].broken = False
+    vars(sys.modules["trips"])["broken"] = False
     asyncio.run(go_on(1))
     assert trips.json("sagas", "show", "trip/bad")["status"] == "compensated"
 
