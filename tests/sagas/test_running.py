@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from isthmus import App, ConfigError, SchemaError
+from isthmus import App, ConfigError, Module, SchemaError, TimedOutError, Transaction
+from isthmus.handling.running.controls import pause, resume
 from isthmus.sagas import Compensate, Saga, SagaStuckError
+from isthmus.sagas.declared import DeclaredSaga
 from isthmus.sagas.facts import (
     SagaCompensating,
     SagaEnded,
@@ -274,3 +276,108 @@ async def test_a_child_has_to_be_declared_in_the_app(engine: str) -> None:
         with pytest.raises(SagaStuckError, match="not declared in this App"):
             await handle.result()
         assert [each.id for each in await app.sagas.list(status="stuck")] == ["1"]
+
+
+async def test_a_saga_that_is_paused_goes_on_when_it_is_resumed(engine: str) -> None:
+    app = App("shop")
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> str:
+        return "done"
+
+    async with app.test(engine=engine) as t:
+        await pause(t.host.store, "fulfil")
+        await t.settle()
+        handle = await fulfil.start(id="1")
+        await t.settle()
+        assert (await handle.status()).status == "running"
+        await resume(t.host.store, "fulfil")
+        await t.settle()
+        assert await handle.result() == "done"
+
+
+@pytest.mark.parametrize(("deaths", "status"), [(3, "completed"), (8, "stuck")])
+async def test_one_that_its_processes_die_of_is_stuck_in_the_end(deaths: int, status: str) -> None:
+    app = App("shop")
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> str:
+        return "done"
+
+    async with app.test() as t:
+        await pause(t.host.store, "fulfil")
+        await t.settle()
+        handle = await fulfil.start(id="1")
+        taker = await t.host.letters.receiver("isthmus.saga.fulfil", "run", limit=1, lease=1)
+        for _ in range(deaths):
+            assert len(await taker.receive(1, wait=0)) == 1
+            await t.advance(2)
+        await resume(t.host.store, "fulfil")
+        await t.settle()
+        assert (await handle.status()).status == status
+        if status == "stuck":
+            assert (await handle.status()).reason == "crashing"
+            await handle.resume()
+            await t.settle()
+            assert await handle.result() == "done"
+
+
+async def test_a_saga_is_declared_by_a_module_and_run_by_the_app_that_includes_it() -> None:
+    orders, app = Module("orders"), App("shop")
+
+    @orders.saga("fulfil", version=2)
+    async def fulfil(saga: Saga) -> str:
+        return "done"
+
+    app.include(orders)
+    declared = app.describe().find(DeclaredSaga, "fulfil/2")
+    assert (declared.saga, declared.version, declared.options.concurrency) == ("fulfil", 2, 64)
+    async with app.test() as t:
+        handle = await fulfil.start(id="1")
+        await t.settle()
+        assert await handle.result() == "done"
+
+
+async def test_a_result_is_waited_for_no_longer_than_is_said(engine: str) -> None:
+    app = App("shop")
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga) -> None:
+        await saga.sleep(3600)
+
+    async with app.test(engine=engine) as t:
+        handle = await fulfil.start(id="1")
+        waiting = asyncio.create_task(handle.result(timeout=5))
+        await t.advance(6)
+        with pytest.raises(TimedOutError, match="had not ended after 5 s"):
+            await waiting
+
+
+async def test_steps_that_meet_a_conflict_are_done_again_and_count_once(tmp_path: Path) -> None:
+    app = App("shop")
+
+    async def prepare(tx: Transaction) -> None:
+        await tx.execute("CREATE TABLE tally (n INTEGER)")
+        await tx.execute("INSERT INTO tally VALUES (0)")
+
+    async def count(tx: Transaction) -> int:
+        (row,) = await tx.fetch("SELECT n FROM tally")
+        await t.clock.sleep(0)
+        await tx.execute("UPDATE tally SET n = :n", n=row.n + 1)
+        return row.n
+
+    @app.saga("prepare")
+    async def preparing(saga: Saga) -> None:
+        await saga.step(prepare)
+
+    @app.saga("count")
+    async def counting(saga: Saga) -> list[int]:
+        alone = await saga.step(count)
+        return [alone, *await saga.gather(saga.step(count), saga.step(count))]
+
+    async with app.test(engine=f"sqlite:///{tmp_path}/x.db?durability=normal") as t:
+        await (await preparing.start(id="1")).result()
+        handles = [await counting.start(id=str(number)) for number in range(8)]
+        await t.settle()
+        seen = [n for handle in handles for n in await handle.result()]
+        assert sorted(seen) == list(range(24))

@@ -174,6 +174,7 @@ def declare(app: App, world: World, clock: ManualClock) -> Any:
         retry=Retry(4, delay=0.5, factor=1, jitter="none"),
         undo_retry=Retry(10_000, delay=0.5, factor=1),
         lease=3,
+        step_timeout=5,
     )
     async def script(saga: Saga, given: Script) -> None:
         await play(saga, given.body)

@@ -22,7 +22,7 @@ class SagaOptions(msgspec.Struct, frozen=True, kw_only=True):
     retry: Retry = Retry(5)
     """When a failed step is tried again, and after how many attempts it has failed for good."""
     step_timeout: float = 300.0
-    """Seconds one attempt at a step may take before it is cancelled. Above 0."""
+    """Seconds one attempt at a step, or at its undo, may take before it is cancelled. Above 0."""
     undo_retry: Retry = Retry(10)
     """When a failed undo is tried again, and after how many attempts the saga is stuck."""
     compensate_on: Collection[type[Exception]] = ()
