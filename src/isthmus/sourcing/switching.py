@@ -26,6 +26,7 @@ __all__ = ["Switching", "ask", "parked_of"]
 
 PATIENCE = 30.0
 """Seconds after which the live generation goes on, if it was not overtaken."""
+PAGE = 1000
 GRACE = 60.0
 """Seconds for which what was read before the switch is kept for who still reads it."""
 
@@ -169,8 +170,15 @@ class Switching:
             ends = await log.offsets(self._log, at="end")
             if any(ahead.get(partition, 0) < offset for partition, offset in ends.items()):
                 return False
-        parked = await parked_of(self._host, new)
-        return not parked or parked <= await parked_of(self._host, old)
+        return await self._waiting(new) <= await self._waiting(old)
+
+    async def _waiting(self, of: Place) -> set[str]:
+        """Return the aggregates of which an event is parked."""
+        found, after = set[str](), ""
+        while page := await self._host.store.scan(of.marks, after=after, limit=PAGE):
+            found.update(key for key, _ in page)
+            after = page[-1][0]
+        return found
 
     def group(self, number: int) -> Place:
         return group_of(self._log, self._name, number)
