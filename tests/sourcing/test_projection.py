@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from tests.sourcing.bank import Account, Deposit, Deposited, Withdraw, Withdrawn
 
-from isthmus import App, ConfigError, Message, Retry, Transaction
+from isthmus import App, ConfigError, Message, Module, Retry, Transaction
 from isthmus.errors import NotFoundError, TimedOutError, UnsupportedError
 from isthmus.handling.host import Host
+from isthmus.handling.running.runtime import Runtime
 from isthmus.handling.running.trial import Trial
 from isthmus.sourcing import (
     Aggregate,
@@ -203,6 +204,53 @@ async def test_a_batch_is_one_commit(engine: str) -> None:
         assert max(sizes) > 1
         assert sum(sizes) == 120
         assert sum([d.amount for _, d in await documents.scan()]) == 120
+
+
+async def test_paused_it_takes_nothing_until_it_is_resumed(engine: str) -> None:
+    bank = Bank()
+    async with bank.app.test(engine=engine) as t:
+        await bank.balances.pause()
+        assert await bank.balances.is_paused()
+        await t.settle()
+        await filled(bank.accounts, t, rounds=1)
+        assert await bank.rows() == {}
+        await bank.balances.resume()
+        await t.advance(2)
+        assert await bank.rows() == {"acc-1": 10, "acc-2": 10, "acc-3": 10}
+
+
+async def test_a_module_may_have_aggregates_and_projections(engine: str) -> None:
+    module, app = Module("bank"), App("shop")
+    accounts = module.aggregate("account", Account)
+    table = Table("seen", "place integer primary key")
+
+    @module.projection("seen", accounts, into=[table])
+    async def seen(event: Event, tx: Transaction) -> None:
+        await tx.execute(f"insert into {table} values (:place)", place=event.offset)
+
+    app.include(module)
+    async with app.test(engine=engine) as t:
+        handled = await accounts.handle("acc-1", Deposit(1))
+        await t.settle()
+        await seen.caught_up(to=handled.position)
+
+
+async def test_with_two_databases_events_lie_beside_the_rows(tmp_path: Path) -> None:
+    bank = Bank()
+    bank.app.configure(
+        engine=f"sqlite:///{tmp_path}/engine.db", store=f"sqlite:///{tmp_path}/store.db"
+    )
+    async with bank.app:
+        host = bank.app.declarations.host
+        running = asyncio.create_task(Runtime(bank.app.declarations, host).run())
+        handled = await bank.accounts.handle("acc-1", Deposit(10))
+        await bank.balances.caught_up(to=handled.position)
+        assert await bank.rows() == {"acc-1": 10}
+        assert host.state.log is not None
+        assert await host.state.log.logs() == ["account"]
+        assert await host.log.logs() == []
+        running.cancel()
+        await asyncio.wait([running])
 
 
 # --- rebuilding -----------------------------------------------------------------------------------
