@@ -117,7 +117,7 @@ async def test_a_query_shows_what_its_caller_wrote(tmp_path: Path) -> None:
     async def balances(event: Recorded[Deposited | Withdrawn], tx: Transaction) -> None:
         await tx.execute(
             f"insert into {table} values (:account, :amount) "
-            "on conflict (account) do update set amount = amount + :amount",
+            f"on conflict (account) do update set amount = {table}.amount + :amount",
             account=event.key,
             amount=event.value.amount,
         )

@@ -60,7 +60,7 @@ class Bank:
         amount = value.amount if isinstance(value, Deposited) else -value.amount
         await tx.execute(
             f"insert into {self.table} values (:account, :amount)"
-            " on conflict (account) do update set amount = amount + :amount",
+            f" on conflict (account) do update set amount = {self.table}.amount + :amount",
             account=event.key,
             amount=amount,
         )
@@ -333,7 +333,7 @@ async def test_a_new_version_is_built_beside_the_old_one(engine: str) -> None:
     async def balances(event: Event, tx: Transaction) -> None:
         await tx.execute(
             f"insert into {table} values (:key, :cents)"
-            " on conflict (account) do update set cents = cents + :cents",
+            f" on conflict (account) do update set cents = {table}.cents + :cents",
             key=event.key,
             cents=event.value.amount * 100,
         )
