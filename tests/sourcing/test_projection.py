@@ -18,6 +18,8 @@ from isthmus.handling.running.trial import Trial
 from isthmus.sourcing import (
     DeclaredProjection,
     Documents,
+    GenerationBegun,
+    GenerationSwitched,
     Hit,
     Position,
     Projection,
@@ -273,7 +275,9 @@ async def filled(bank: Bank, t: Trial, *, rounds: int = 4) -> None:
 
 
 async def test_it_is_built_anew_while_the_old_one_is_read_and_then_switched(engine: str) -> None:
-    bank = Bank()
+    bank, told = Bank(), list[Any]()
+    bank.app.signals.listen(GenerationBegun, told.append)
+    bank.app.signals.listen(GenerationSwitched, told.append)
     async with bank.app.test(engine=engine) as t:
         await filled(bank, t)
         async with bank.app.transaction() as tx:  # a fault that only a rebuilding mends
@@ -285,6 +289,10 @@ async def test_it_is_built_anew_while_the_old_one_is_read_and_then_switched(engi
         assert (standing.live.number, standing.building and standing.building.number) == (1, 2)
         await bank.accounts.handle("acc-1", Deposit(1))
         await t.advance(10)
+        assert told == [
+            GenerationBegun(projection="balances", generation=2),
+            GenerationSwitched(projection="balances", generation=2),
+        ]
         assert (await bank.balances.standing()).live.number == 2
         assert await bank.rows() == {"acc-1": 41, "acc-2": 40, "acc-3": 40}
         assert await bank.documents.get("acc-1") == Balance(41, 5)

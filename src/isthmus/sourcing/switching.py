@@ -8,6 +8,7 @@ process makes the next one, whoever died at the last. What is read is never behi
 read before: the live generation stops, and the other passes it, before readers are switched.
 """
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,12 +18,15 @@ from isthmus.contracts import Transaction
 from isthmus.errors import ConfigError, NotFoundError
 from isthmus.handling.consuming.subscription import DEAD
 from isthmus.handling.host import Host
+from isthmus.sourcing.facts import GenerationBegun, GenerationSwitched
 from isthmus.sourcing.generation import Generation, Retired, Standing, group_of
 from isthmus.sourcing.read_model import ReadModel
 from isthmus.sourcing.standings import Standings
 from isthmus.streams.place import Place
 
 __all__ = ["Switching", "ask", "parked_of"]
+
+_log = logging.getLogger("isthmus.projections")
 
 PATIENCE = 30.0
 """Seconds after which the live generation goes on, if it was not overtaken."""
@@ -67,7 +71,11 @@ class Switching:
 
     async def start_anew(self) -> None:
         """Begin what was asked for."""
-        await self.standings.change(self._name, self._anew)
+        found = await self.standings.change(self._name, self._anew)
+        if found is not None and found.building is not None:
+            number = found.building.number
+            _log.info("projection %s: generation %d is being built", self._name, number)
+            self._host.signals.emit(GenerationBegun(projection=self._name, generation=number))
 
     async def advance(self, standing: Standing) -> None:
         """Make the next move of a building, if it is time for it."""
@@ -77,7 +85,13 @@ class Switching:
         if not standing.switching_at:
             await self._change(standing, switching_at=self._host.clock.now())
         elif self._host.clock.now() - standing.switching_at >= self._notice:
-            await self.standings.change(self._name, partial(self._switched, building))
+            found = await self.standings.change(self._name, partial(self._switched, building))
+            if found is not None and found.live == building:
+                self._tell_switched(building.number)
+
+    def _tell_switched(self, number: int) -> None:
+        _log.info("projection %s: generation %d is live", self._name, number)
+        self._host.signals.emit(GenerationSwitched(projection=self._name, generation=number))
 
     async def clear(self, standing: Standing) -> None:
         """Drop what nobody reads any more."""
