@@ -54,6 +54,20 @@ async def test_the_state_at_a_moment_is_what_it_was() -> None:
             await accounts.load("acc-1", at=datetime(2026, 1, 1))  # noqa: DTZ001
 
 
+@pytest.mark.parametrize("count", [999, 1000, 1001, 2500])
+async def test_long_histories_are_read_page_by_page(url: str, count: int) -> None:
+    app = App("bank", engine=url)
+    accounts = app.aggregate("account", Account, cache=0)
+    async with app:
+        async with app.transaction():
+            for _ in range(count):
+                await accounts.handle("acc-1", Deposit(1))
+        assert await accounts.load("acc-1") == Account(count)
+        assert await accounts.load("acc-1", version=count - 1) == Account(count - 1)
+        assert len([each async for each in accounts.history("acc-1", after=5)]) == count - 5
+        assert len([each async for each in accounts.read()]) == count
+
+
 # --- snapshots ----------------------------------------------------------------------------------
 
 

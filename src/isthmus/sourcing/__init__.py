@@ -10,6 +10,7 @@ from isthmus.sourcing.declared import (
 )
 from isthmus.sourcing.documents import Documents
 from isthmus.sourcing.done import IdReusedError
+from isthmus.sourcing.facts import GenerationBegun, GenerationSwitched
 from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
 from isthmus.sourcing.metadata import Metadata, acting
@@ -29,6 +30,8 @@ __all__ = [
     "DeclaredQuery",
     "Documents",
     "Feed",
+    "GenerationBegun",
+    "GenerationSwitched",
     "Handled",
     "Hit",
     "IdReusedError",

@@ -111,8 +111,10 @@ class Aggregate(Generic[S]):
         if not (isinstance(key, str) and key):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(f"aggregate {self.name!r}: key={key!r}, expected text, as 'acc-1'")
         said = headers_of(command=id or "", who=who, why=why, headers=headers)
-        checked_command, body = self.decider.checked(command)
-        asked = Asked(key, checked_command, body, id, said)
+        whole, body = self.decider.checked(command)
+        if opened.seals.needed:  # not even a fingerprint of a person's data is kept
+            body = type(whole).__qualname__.encode()
+        asked = Asked(key, whole, body, id, said)
         if (unit := current.get()) is not None:
             return await opened.deciding.within(unit, asked)
         return await opened.deciding.alone(asked)

@@ -11,6 +11,7 @@ from isthmus.handling.consuming.dead_letters import DeadLetters
 from isthmus.handling.consuming.guarding import guarding
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
+from isthmus.handling.running.controls import pause, paused, resume
 from isthmus.resilience import Retry
 from isthmus.sourcing.aggregate import Aggregate
 from isthmus.sourcing.catching_up import CatchingUp, Goal
@@ -63,7 +64,9 @@ class Projection:
             batch=chosen.batch > 1,
             guard=chosen.policy and guarding(chosen.policy),
         )
-        self._projector = Projector(name, version, chosen, self._bound)
+        self.address = f"{of.name}/{name}"
+        """What it is paused by; and, as "projection:account/balances", run alone by."""
+        self._projector = Projector(self.address, version, chosen, self._bound)
         self._home: Host | None = None
         self._switching: Switching | None = None
         declared.declare(
@@ -153,6 +156,17 @@ class Projection:
         _, switching = self._opened
         await switching.ask()
         self._projector.stir()
+
+    async def pause(self) -> None:
+        """Have no process begin an event until `resume`; within about a second."""
+        await pause(self._opened[0].store, self.address)
+
+    async def resume(self) -> None:
+        """Undo `pause`."""
+        await resume(self._opened[0].store, self.address)
+
+    async def is_paused(self) -> bool:
+        return self.address in await paused(self._opened[0].store)
 
     # --- opening ----------------------------------------------------------------------------
 

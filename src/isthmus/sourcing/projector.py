@@ -49,9 +49,9 @@ class Projector:
     """A Worker: one projection in this process."""
 
     def __init__(
-        self, name: str, version: int, options: GroupOptions, bind: BindGeneration
+        self, address: str, version: int, options: GroupOptions, bind: BindGeneration
     ) -> None:
-        self.name = f"projection:{name}"
+        self.name = f"projection:{address}"
         self._version, self._options, self._bind = version, options, bind
         self._running: dict[int, _Running] = {}
         self._stop, self._stirred = False, asyncio.Event()

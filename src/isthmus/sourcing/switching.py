@@ -8,6 +8,7 @@ process makes the next one, whoever died at the last. What is read is never behi
 read before: the live generation stops, and the other passes it, before readers are switched.
 """
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,6 +18,7 @@ from isthmus.contracts import Transaction
 from isthmus.errors import ConfigError, NotFoundError
 from isthmus.handling.consuming.subscription import DEAD
 from isthmus.handling.host import Host
+from isthmus.sourcing.facts import GenerationBegun, GenerationSwitched
 from isthmus.sourcing.generation import Generation, Retired, Standing, group_of
 from isthmus.sourcing.read_model import ReadModel
 from isthmus.sourcing.standings import Standings
@@ -24,8 +26,11 @@ from isthmus.streams.place import Place
 
 __all__ = ["Switching", "ask", "parked_of"]
 
+_log = logging.getLogger("isthmus.projections")
+
 PATIENCE = 30.0
 """Seconds after which the live generation goes on, if it was not overtaken."""
+PAGE = 1000
 GRACE = 60.0
 """Seconds for which what was read before the switch is kept for who still reads it."""
 
@@ -66,7 +71,11 @@ class Switching:
 
     async def start_anew(self) -> None:
         """Begin what was asked for."""
-        await self.standings.change(self._name, self._anew)
+        found = await self.standings.change(self._name, self._anew)
+        if found is not None and found.building is not None:
+            number = found.building.number
+            _log.info("projection %s: generation %d is being built", self._name, number)
+            self._host.signals.emit(GenerationBegun(projection=self._name, generation=number))
 
     async def advance(self, standing: Standing) -> None:
         """Make the next move of a building, if it is time for it."""
@@ -76,7 +85,13 @@ class Switching:
         if not standing.switching_at:
             await self._change(standing, switching_at=self._host.clock.now())
         elif self._host.clock.now() - standing.switching_at >= self._notice:
-            await self.standings.change(self._name, partial(self._switched, building))
+            found = await self.standings.change(self._name, partial(self._switched, building))
+            if found is not None and found.live == building:
+                self._tell_switched(building.number)
+
+    def _tell_switched(self, number: int) -> None:
+        _log.info("projection %s: generation %d is live", self._name, number)
+        self._host.signals.emit(GenerationSwitched(projection=self._name, generation=number))
 
     async def clear(self, standing: Standing) -> None:
         """Drop what nobody reads any more."""
@@ -169,8 +184,15 @@ class Switching:
             ends = await log.offsets(self._log, at="end")
             if any(ahead.get(partition, 0) < offset for partition, offset in ends.items()):
                 return False
-        parked = await parked_of(self._host, new)
-        return not parked or parked <= await parked_of(self._host, old)
+        return await self._waiting(new) <= await self._waiting(old)
+
+    async def _waiting(self, of: Place) -> set[str]:
+        """Return the aggregates of which an event is parked."""
+        found, after = set[str](), ""
+        while page := await self._host.store.scan(of.marks, after=after, limit=PAGE):
+            found.update(key for key, _ in page)
+            after = page[-1][0]
+        return found
 
     def group(self, number: int) -> Place:
         return group_of(self._log, self._name, number)

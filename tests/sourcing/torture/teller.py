@@ -1,10 +1,12 @@
 """One process of the bank under torture: `python teller.py FOLDER NUMBER COMMANDS`.
 
-It handles its commands, each under an id of its own, tells in a file which are done, and after
-a kill goes on with the others, under the same ids. It runs the projection meanwhile.
+The store is a file in FOLDER, unless BANK_URL names another. It handles its commands, each
+under an id of its own, tells in a file which are done, and after a kill goes on with the others,
+under the same ids. It runs the projection meanwhile.
 """
 
 import asyncio
+import os
 import random
 import signal
 import sys
@@ -69,7 +71,7 @@ def change(event: Deposited | Withdrawn) -> int:
 
 class Bank:
     def __init__(self, folder: Path) -> None:
-        url = f"sqlite:///{folder}/bank.db?durability=normal"
+        url = os.environ.get("BANK_URL", f"sqlite:///{folder}/bank.db?durability=normal")
         self.app = App("bank", engine=url, settings=Settings(session=2, port=0))
         self.accounts: Aggregate[Account] = self.app.aggregate(
             "account", Account, partitions=4, snapshot_every=25
@@ -95,7 +97,7 @@ class Bank:
             raise RuntimeError("flaky")
         await tx.execute(
             f"insert into {self.table} values (:account, :more, 1) on conflict (account) "
-            "do update set amount = amount + :more, events = events + 1",
+            f"do update set amount = {self.table}.amount + :more, events = {self.table}.events + 1",
             account=event.key,
             more=more,
         )

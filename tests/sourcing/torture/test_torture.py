@@ -2,10 +2,9 @@
 
 import importlib.util
 import os
-import sqlite3
 import sys
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -90,10 +89,12 @@ async def test_tellers_under_kills_lose_and_double_nothing(tmp_path: Path) -> No
         events = [event async for event in bank.accounts.read()]
         ends, live = endings(tmp_path), (await bank.balances.standing()).live.number
         states = dict(await bank.documents.scan(limit=1000))
+        async with bank.app.transaction() as tx:
+            rows = await tx.fetch("select account, amount, events from balances")
         hits = {hit.texts["text"] for hit in await bank.index.search("has", limit=1000)}
     assert len(torture.killed) >= KILLS
     judge_events(module, events, ends)
-    judge_models(module, events, tmp_path, states, hits)
+    judge_models(module, events, rows=rows, states=states, hits=hits)
     print(
         f"\n{len(ends)} commands, {len(events)} events, {len(torture.killed)} kills, "
         f"generation {live} is live"
@@ -121,16 +122,19 @@ def judge_events(module: ModuleType, events: list[Any], ends: dict[str, str]) ->
 
 
 def judge_models(
-    module: ModuleType, events: list[Any], folder: Path, states: dict[str, Any], hits: set[str]
+    module: ModuleType,
+    events: list[Any],
+    *,
+    rows: Sequence[Any],
+    states: dict[str, Any],
+    hits: set[str],
 ) -> None:
     """Every read model is what the events come to."""
     amounts, counts = defaultdict[str, int](int), defaultdict[str, int](int)
     for event in events:
         amounts[event.key] += module.change(event.value)
         counts[event.key] += 1
-    with closing(sqlite3.connect(folder / "bank.db")) as connection:
-        rows = connection.execute("select account, amount, events from balances").fetchall()
-    assert {row[0]: row[1:] for row in rows} == {
+    assert {row[0]: tuple(row[1:]) for row in rows} == {
         key: (amounts[key], counts[key]) for key in amounts
     }
     assert {key: state.balance for key, state in states.items()} == amounts
