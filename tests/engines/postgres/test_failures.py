@@ -273,3 +273,46 @@ async def test_a_cancelled_statement_leaves_the_engine_usable(
     await tx.rollback()
     async with engine.store.begin() as again:
         assert await again.fetch("SELECT 1") == [(1,)]
+
+
+class Shifted(SystemClock):
+    """A machine's clock that nobody keeps in step."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def now(self) -> float:
+        return super().now() + self._seconds
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+async def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
+    engine: PostgresEngine, url: str, seconds: float
+) -> None:
+    wrong = await connect(url, clock=Shifted(seconds))
+    assert wrong.queue is not None
+    await engine.queue.send("orders", [Message(), Message()])
+    holder = await engine.queue.receiver("orders", "billing", limit=1, lease=60)
+    other = await wrong.queue.receiver("orders", "billing", limit=1, lease=60)
+    (held,) = await holder.receive(1, wait=0)
+    (taken,) = await other.receive(1, wait=0)
+    third = await wrong.queue.receiver("orders", "billing", limit=2, lease=60)
+    assert not await third.receive(2, wait=0)
+    fourth = await engine.queue.receiver("orders", "billing", limit=2, lease=60)
+    assert not await fourth.receive(2, wait=0)
+    await holder.settle([Ack(held.receipt)])
+    await other.settle([Ack(taken.receipt)])
+    await wrong.aclose()
+
+
+async def test_clocks_that_are_nearly_in_step_are_left_alone(url: str) -> None:
+    clock = Shifted(0.5)
+    engine = await connect(url, clock=clock)
+    assert isinstance(engine, PostgresEngine)
+    await engine.log.declare("ledger")
+    before = clock.now()
+    await engine.log.append("ledger", [Message()])
+    (record,) = await engine.log.read("ledger", 0, offset=0, limit=1)
+    assert before <= record.at <= clock.now()
+    await engine.aclose()
