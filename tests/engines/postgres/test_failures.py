@@ -235,6 +235,21 @@ async def test_transactions_are_as_many_as_the_url_says(url: str, rows: Rows) ->
     await engine.aclose()
 
 
+async def test_who_runs_no_sql_needs_no_connection_of_those(url: str, rows: Rows) -> None:
+    engine = await connect(f"{url}?transactions=1&timeout=1")
+    assert engine.store is not None
+    assert engine.queue is not None
+    await engine.queue.declare("orders", "billing")
+    async with engine.store.begin() as holding:
+        await holding.fetch("SELECT 1")
+        async with engine.store.begin() as tx:
+            await engine.store.get("inbox", ["a"], tx=tx)
+            await engine.store.put("inbox", [Put("a", b"1", if_version=0)], tx=tx)
+            await engine.queue.send("orders", [Message(), Message()], tx=tx)
+        assert await rows("SELECT count(*) FROM isthmus.slot") == [(2,)]
+    await engine.aclose()
+
+
 async def test_closing_rolls_back_what_is_open(url: str, rows: Rows) -> None:
     await rows("CREATE TABLE paid (id int)")
     engine = await connect(url)
