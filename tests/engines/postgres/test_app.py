@@ -15,6 +15,7 @@ import pytest
 
 from isthmus import App, Retry, Transaction
 from isthmus.clock import SystemClock
+from isthmus.engines.postgres.database.held import TransactionHeld
 
 Rows = Callable[..., Awaitable[list[Any]]]
 
@@ -84,6 +85,15 @@ async def test_a_message_goes_through_a_queue_a_topic_and_a_stream(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert await rows("SELECT count(*), count(*) FILTER (WHERE total < 0) FROM taken") == [(20, 0)]
+
+
+async def test_an_app_hears_what_its_engine_tells(url: str) -> None:
+    app = App("shop", engine=url)
+    told: asyncio.Future[TransactionHeld] = asyncio.get_running_loop().create_future()
+    app.signals.listen(TransactionHeld, told.set_result)
+    async with asyncio.timeout(20), app, app.transaction() as tx:
+        await tx.fetch("SELECT 1")
+        assert (await told).began_with == "SELECT 1"
 
 
 SHOP = """

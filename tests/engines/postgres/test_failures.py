@@ -235,6 +235,21 @@ async def test_transactions_are_as_many_as_the_url_says(url: str, rows: Rows) ->
     await engine.aclose()
 
 
+async def test_who_runs_no_sql_needs_no_connection_of_those(url: str, rows: Rows) -> None:
+    engine = await connect(f"{url}?transactions=1&timeout=1")
+    assert engine.store is not None
+    assert engine.queue is not None
+    await engine.queue.declare("orders", "billing")
+    async with engine.store.begin() as holding:
+        await holding.fetch("SELECT 1")
+        async with engine.store.begin() as tx:
+            await engine.store.get("inbox", ["a"], tx=tx)
+            await engine.store.put("inbox", [Put("a", b"1", if_version=0)], tx=tx)
+            await engine.queue.send("orders", [Message(), Message()], tx=tx)
+        assert await rows("SELECT count(*) FROM isthmus.slot") == [(2,)]
+    await engine.aclose()
+
+
 async def test_closing_rolls_back_what_is_open(url: str, rows: Rows) -> None:
     await rows("CREATE TABLE paid (id int)")
     engine = await connect(url)
@@ -273,3 +288,46 @@ async def test_a_cancelled_statement_leaves_the_engine_usable(
     await tx.rollback()
     async with engine.store.begin() as again:
         assert await again.fetch("SELECT 1") == [(1,)]
+
+
+class Shifted(SystemClock):
+    """A machine's clock that nobody keeps in step."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def now(self) -> float:
+        return super().now() + self._seconds
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+async def test_a_machine_whose_clock_is_wrong_takes_nothing_from_others(
+    engine: PostgresEngine, url: str, seconds: float
+) -> None:
+    wrong = await connect(url, clock=Shifted(seconds))
+    assert wrong.queue is not None
+    await engine.queue.send("orders", [Message(), Message()])
+    holder = await engine.queue.receiver("orders", "billing", limit=1, lease=60)
+    other = await wrong.queue.receiver("orders", "billing", limit=1, lease=60)
+    (held,) = await holder.receive(1, wait=0)
+    (taken,) = await other.receive(1, wait=0)
+    third = await wrong.queue.receiver("orders", "billing", limit=2, lease=60)
+    assert not await third.receive(2, wait=0)
+    fourth = await engine.queue.receiver("orders", "billing", limit=2, lease=60)
+    assert not await fourth.receive(2, wait=0)
+    await holder.settle([Ack(held.receipt)])
+    await other.settle([Ack(taken.receipt)])
+    await wrong.aclose()
+
+
+async def test_clocks_that_are_nearly_in_step_are_left_alone(url: str) -> None:
+    clock = Shifted(0.5)
+    engine = await connect(url, clock=clock)
+    assert isinstance(engine, PostgresEngine)
+    await engine.log.declare("ledger")
+    before = clock.now()
+    await engine.log.append("ledger", [Message()])
+    (record,) = await engine.log.read("ledger", 0, offset=0, limit=1)
+    assert before <= record.at <= clock.now()
+    await engine.aclose()

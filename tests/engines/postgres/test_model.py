@@ -39,6 +39,6 @@ class Emptied:
 @pytest.mark.parametrize("model", [queue_model, log_model, store_model])
 def test_it_answers_as_memory_does(model: Model, server: Any) -> None:
     name = asyncio.run(server.create())
-    case: Any = model(Emptied(server.url(name)), runs=40)
+    case: Any = model(Emptied(server.url(name)), runs=30)
     case("runTest").runTest()
     asyncio.run(server.drop(name))

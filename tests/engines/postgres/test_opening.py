@@ -118,3 +118,22 @@ async def test_both_schemes_and_drivers_names_open_it(url: str) -> None:
         scopes.add(engine.store.capabilities.scope)
         await engine.aclose()
     assert len(scopes) == 1
+
+
+async def test_claims_wait_for_no_disk_and_what_is_sent_does(connection: Any) -> None:
+    await upgrade(connection, MIGRATIONS)
+    commits = "current_setting('synchronous_commit')"
+    claim = f"SELECT {commits} FROM isthmus.claim(1, 1, 1, 0, 10)"
+    assert await connection.fetchval(claim) == "off"
+    send = f"SELECT isthmus.send('{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', 0), {commits}"
+    assert (await connection.fetchrow(send))[1] == "on"
+
+
+async def test_every_function_of_ours_goes_by_indices(connection: Any) -> None:
+    await upgrade(connection, MIGRATIONS)
+    found = await connection.fetch(
+        "SELECT proname FROM pg_proc JOIN pg_language l ON l.oid = prolang "
+        "WHERE pronamespace = 'isthmus'::regnamespace AND lanname = 'plpgsql' "
+        "AND NOT coalesce(proconfig @> ARRAY['enable_seqscan=off'], false)"
+    )
+    assert found == []

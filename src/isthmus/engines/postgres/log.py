@@ -7,11 +7,10 @@ from typing import Any
 from isthmus.contracts import Edge, LogCapabilities, LogEngine, Member, Record, Tx, Versions
 from isthmus.engines.postgres.database.database import Database
 from isthmus.engines.postgres.database.funnel import Funnel
-from isthmus.engines.postgres.database.steps import Function
 from isthmus.engines.postgres.limits import MAX_BATCH, MAX_BODY, require_fitting, require_text
 from isthmus.engines.postgres.packing import weight
 from isthmus.engines.postgres.records.appends import Append, Shape
-from isthmus.engines.postgres.records.member import PostgresMember, new_name
+from isthmus.engines.postgres.records.groups import Groups
 from isthmus.engines.postgres.records.reading import SEQUENCE, pages, record_of
 from isthmus.engines.postgres.records.upkeep import Upkeep
 from isthmus.errors import ConfigError, NotFoundError
@@ -48,26 +47,13 @@ _ENDS = "SELECT number, tail FROM isthmus.part WHERE log = $1 ORDER BY number"
 _SINCE = """
 SELECT number, isthmus.first_since(part, $2) FROM isthmus.part WHERE log = $1 ORDER BY number
 """
-_ENTER = "INSERT INTO isthmus.reader (log, name) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_READER = "SELECT reader FROM isthmus.reader WHERE log = $1 AND name = $2"
-_BEGIN = """
-INSERT INTO isthmus.position (reader, number, next)
-SELECT $1, n.number, n.next FROM unnest($2::int[], $3::bigint[]) AS n(number, next)
-ORDER BY n.number ON CONFLICT DO NOTHING
-"""
-_POSITIONS = """
-SELECT p.number, p.next FROM isthmus.position p JOIN isthmus.reader r USING (reader)
-WHERE r.log = $1 AND r.name = $2
-"""
-_GROUPS = "SELECT name FROM isthmus.reader WHERE log = $1"
 _LOGS = "SELECT name FROM isthmus.log"
-_SIT = Function.of("sit", "int", "text", "float8", "float8")
-_SEEK = Function.of("seek", "int", "int[]", "bigint[]")
 
 
 class PostgresLog:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._readers = Groups(database)
         self._upkeep = Upkeep(database)
         self._shapes: dict[str, Shape] = {}
         self._finding = asyncio.Lock()
@@ -219,38 +205,19 @@ class PostgresLog:
         self, log: str, group: str, *, start: Edge = "first", session: float = 10.0
     ) -> Member:
         require_text((group,))
-        shape, name = await self._shape(log), new_name()
-        reader = await self._enter(shape, group)
         begin = await self.offsets(log, at=start)
-        await self._database.rows(_BEGIN, reader, list(begin), list(begin.values()))
-        if await self._database.call(_SIT.call(reader, name, session, self._database.now())):
-            self._database.tell([shape.channel])
-        return PostgresMember(self._database, shape, reader, name, session=session)
-
-    async def _enter(self, shape: Shape, group: str) -> int:
-        """Find the group, or found it."""
-        reader = await self._database.value(_READER, shape.log, group)
-        if reader is None:
-            await self._database.rows(_ENTER, shape.log, group)
-            reader = await self._database.value(_READER, shape.log, group)
-        return reader
+        return await self._readers.join(await self._shape(log), group, begin, session=session)
 
     async def positions(self, log: str, group: str) -> Mapping[int, int]:
-        shape = await self._shape(log)
-        return dict(await self._database.rows(_POSITIONS, shape.log, group))
+        return await self._readers.positions(await self._shape(log), group)
 
     async def seek(self, log: str, group: str, positions: Mapping[int, int]) -> None:
-        shape = await self._shape(log)
         for partition in positions:
             await self._part(log, partition)
-        reader = await self._enter(shape, group)
-        numbers, nexts = list(positions), list(positions.values())
-        await self._database.call(_SEEK.call(reader, numbers, nexts))
-        self._database.tell([shape.channel])
+        await self._readers.seek(await self._shape(log), group, positions)
 
     async def groups(self, log: str) -> Sequence[str]:
-        shape = await self._shape(log)
-        return [name for (name,) in await self._database.rows(_GROUPS, shape.log)]
+        return await self._readers.names(await self._shape(log))
 
     # --- letting go
 

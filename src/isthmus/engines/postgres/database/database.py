@@ -15,6 +15,7 @@ from isthmus.engines.postgres.database.listener import Listener
 from isthmus.engines.postgres.database.migrations import Migration, upgrade
 from isthmus.engines.postgres.database.pools import Pools
 from isthmus.engines.postgres.database.steps import Call, Step, selection
+from isthmus.engines.postgres.database.timing import Timing
 from isthmus.engines.postgres.database.transaction import PostgresTransaction
 from isthmus.errors import ConfigError, UnavailableError
 from isthmus.signals import Signals
@@ -34,10 +35,13 @@ class Database:
     def __init__(self, address: Address, *, clock: Clock) -> None:
         self._address = address
         self._clock = clock
+        self._timing = Timing(clock)
         self._closed = False
         self._channels = Channels()
         self.pools = Pools(address)
-        self._listener = Listener(self.pools.connect, self._channels, timeout=address.timeout)
+        self._listener = Listener(
+            self.pools.connect, self._channels, check=self._timing.measure, timeout=address.timeout
+        )
         self._finishing: list[Callable[[], Awaitable[None]]] = []
         self.signals = Signals()
         """What the engine tells; an App hears it."""
@@ -81,7 +85,7 @@ class Database:
     def now(self) -> float:
         """The moment; UnavailableError once the engine is closed."""
         self.require_open()
-        return self._clock.now()
+        return self._timing.now()
 
     def require_open(self) -> None:
         if self._closed:
@@ -107,7 +111,7 @@ class Database:
 
     async def finish(self, step: Step, *, lazy: bool = False) -> Any:
         """Take the step, and return its answer, though the engine may be closing."""
-        sql, values = selection([step.call(self._clock.now())])
+        sql, values = selection([step.call(self._timing.now())])
         async with self.pools.ours() as connection:
             answer = await connection.fetchval(f"{sql}, {_LAZILY}" if lazy else sql, *values)
         self.tell(step.channels)

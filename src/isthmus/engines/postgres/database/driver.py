@@ -11,6 +11,7 @@ from asyncpg.pool import (  # pyright: ignore[reportMissingTypeStubs]
 __all__ = [
     "CONNECTIONS",
     "DRIVER_ERRORS",
+    "BrokenError",
     "ServerError",
     "StalePlanError",
     "connect",
@@ -28,8 +29,6 @@ ServerError = cast("type[Exception]", _asyncpg.PostgresError)
 """The server refused something, and an open transaction with it."""
 StalePlanError = cast("type[Exception]", _asyncpg.InvalidCachedStatementError)
 """A table has changed since the statement was prepared."""
-DRIVER_ERRORS = (
-    ServerError,
-    cast("type[Exception]", _asyncpg.InterfaceError),
-    cast("type[Exception]", _asyncpg.InternalClientError),
-)
+BrokenError = cast("type[Exception]", _asyncpg.InternalClientError)
+"""The connection was used while its end was being noticed."""
+DRIVER_ERRORS = (ServerError, cast("type[Exception]", _asyncpg.InterfaceError), BrokenError)

@@ -5,7 +5,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from isthmus.engines.postgres.database.driver import DRIVER_ERRORS, StalePlanError
+from isthmus.engines.postgres.database.driver import (
+    DRIVER_ERRORS,
+    BrokenError,
+    StalePlanError,
+)
 from isthmus.errors import (
     ConfigError,
     ConflictError,
@@ -64,6 +68,8 @@ def told_of(error: Any) -> IsthmusError:
         return _by_code(error, code)
     if isinstance(error, ValueError) or str(error).startswith("the server expects"):
         return StatementError(str(error))
+    if isinstance(error, BrokenError):
+        return UnavailableError("the connection to the database was lost")
     return UnavailableError(f"the database is out of reach: {error or type(error).__name__}")
 
 

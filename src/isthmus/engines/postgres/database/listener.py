@@ -9,7 +9,7 @@ waits; whoever commits looks for notes afterwards: one of the two sees the other
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -46,14 +46,22 @@ _LEAVE = "DELETE FROM isthmus.idle WHERE listener = $1"
 _SWEEP = "DELETE FROM isthmus.idle WHERE pid NOT IN (SELECT pid FROM pg_stat_activity)"
 
 HEARTBEAT = 15.0
-"""Seconds after which a connection that has been silent is asked whether it is there."""
+"""Seconds after which it is seen again whether the connection and the clock are all right."""
 FIRST_PAUSE, LAST_PAUSE = 0.05, 5.0
 """Seconds between attempts to connect again."""
 
 
 class Listener:
-    def __init__(self, connect: Callable[[], Any], channels: Channels, *, timeout: float) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Any]],
+        channels: Channels,
+        *,
+        check: Callable[[Any], Awaitable[None]],
+        timeout: float,
+    ) -> None:
         self._connect, self._channels, self._timeout = connect, channels, timeout
+        self._check, self._check_at = check, 0.0
         self._name = secrets.token_hex(8)
         self._noted: set[int] = set()  # that the database has
         self._noting: dict[int, asyncio.Future[bool]] = {}
@@ -73,8 +81,14 @@ class Listener:
         self._lost.clear()
         connection.add_termination_listener(self._lose)
         await connection.add_listener(NAME, self._hear)
-        await connection.execute(_SWEEP)
+        await self._look_after(connection)
         return connection
+
+    async def _look_after(self, connection: Any) -> None:
+        """Strike off those who died, and see whether the clock is in step."""
+        self._check_at = asyncio.get_running_loop().time() + HEARTBEAT
+        await connection.execute(_SWEEP)
+        await self._check(connection)
 
     def _lose(self, _: Any) -> None:
         self._lost.set()
@@ -150,11 +164,13 @@ class Listener:
         self._let_go(noting, noted=True)
         telling, self._telling = self._telling, set[int]()
         try:
-            if telling or not (striking or noting):
+            if telling:
                 await connection.execute(_TELL, list(telling), self._name)
         except BaseException:
             self._telling |= telling
             raise
+        if asyncio.get_running_loop().time() >= self._check_at:
+            await self._look_after(connection)
 
     def _let_go(self, numbers: Collection[int] | None = None, *, noted: bool = False) -> None:
         for number in list(self._noting) if numbers is None else numbers:

@@ -3,7 +3,7 @@
 tables          the tables; the functions that append, give offsets, and read
 appends         what one call adds, and many calls together
 reading         records as rows have them
-group_tables, member, holding   groups: who is in them, who owns what, where they go on
+group_tables, groups, member, holding   groups: who is in them, who owns what, where they go on
 keeping, upkeep         the functions that drop what is old or replaced; doing so little by little
 
 A record gets its offset after its commit, from whoever reads next, under a lock: what becomes
