@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -496,3 +497,12 @@ async def test_only_what_has_tables_of_its_own_is_built_anew() -> None:
             await plain.rebuild()
         with pytest.raises(NotFoundError, match="there are: plain"):
             await Standings(app.declarations.host.store).get("nobody")
+
+
+async def test_many_processes_may_open_it_at_once(engine: str) -> None:
+    banks = [Bank() for _ in range(6)]
+    for bank in banks:
+        bank.app.configure(engine=engine)
+    async with AsyncExitStack() as opened:
+        await asyncio.gather(*(opened.enter_async_context(bank.app) for bank in banks))
+        assert {(await bank.balances.standing()).live.number for bank in banks} == {1}
