@@ -26,6 +26,8 @@ from isthmus.errors import ConflictError
 from isthmus.settings import Settings
 from isthmus.sourcing import Documents, IdReusedError, Recorded
 
+pytestmark = pytest.mark.timeout(240)
+
 Event = Deposited | Withdrawn
 Command = Deposit | Withdraw | Touch
 
@@ -202,21 +204,20 @@ databases = itertools.count()
 
 
 @given(script=steps)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_on_memory_aggregates_are_what_the_model_says(script: list[Any]) -> None:
     asyncio.run(World(f"memory://model-{next(databases)}").run(script))
 
 
-@pytest.mark.timeout(120)
 @given(script=steps)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_on_sqlite_aggregates_are_what_the_model_says(script: list[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(World(f"sqlite:///{folder}/model.db?durability=normal").run(script))
 
 
 @given(script=st.lists(handles | st.sampled_from(["settle", "rebuild", "wait"]), max_size=25))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_projections_come_to_what_the_model_says(script: list[Any]) -> None:
     """Whenever it is built anew, and whatever comes meanwhile."""
     asyncio.run(projected(script))
