@@ -21,8 +21,10 @@ from tests.sourcing.customers import (
 )
 
 from isthmus import App, ConfigError, SchemaError, schema, upcaster
+from isthmus.contracts import Put
 from isthmus.errors import CorruptedError
 from isthmus.sourcing import Aggregate, Personal, Recorded
+from isthmus.sourcing.keys import BLANK
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -288,3 +290,17 @@ async def test_without_the_library_the_way_out_is_said(monkeypatch: pytest.Monke
     with pytest.raises(ConfigError, match=r"isthmus\[personal\]"):
         async with app.test():
             pass
+
+
+async def test_a_process_that_died_while_it_forgot_left_no_key(url: str) -> None:
+    """It had overwritten the key, and not deleted it yet: nothing is read or written by that."""
+    app, customers = process(url)
+    async with app:
+        await customers.handle("c-1", Register(SECRET, "Linz"))
+        await app.declarations.host.store.put("subjects/customer", [Put("c-1", BLANK)])
+        assert await customers.load("c-1", version=1) == FORGOTTEN
+        await customers.handle("c-1", Register("Anna again", "Wien"))
+        (entry,) = (await app.declarations.host.store.get("subjects/customer", ["c-1"])).values()
+        assert entry.value != BLANK
+        names = [each.value.name async for each in customers.history("c-1")]
+        assert names == ["(forgotten)", "Anna again"]

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -496,3 +497,34 @@ async def test_only_what_has_tables_of_its_own_is_built_anew() -> None:
             await plain.rebuild()
         with pytest.raises(NotFoundError, match="there are: plain"):
             await Standings(app.declarations.host.store).get("nobody")
+
+
+async def test_many_processes_may_open_it_at_once(engine: str) -> None:
+    banks = [Bank() for _ in range(6)]
+    for bank in banks:
+        bank.app.configure(engine=engine)
+    async with AsyncExitStack() as opened:
+        await asyncio.gather(*(opened.enter_async_context(bank.app) for bank in banks))
+        assert {(await bank.balances.standing()).live.number for bank in banks} == {1}
+
+
+async def test_a_projection_may_read_what_another_one_wrote(engine: str) -> None:
+    bank, seen = Bank(), list[Any]()
+
+    @bank.app.projection("watch", bank.accounts)
+    async def watch(event: Event, tx: Transaction) -> None:
+        await bank.balances.caught_up(to=event.position)
+        rows = await tx.fetch(f"select amount from {bank.table} where account = 'acc-1'")
+        seen.append((rows[0][0], await bank.documents.get("acc-1")))
+        with pytest.raises(ConfigError, match="their projection's handler"):
+            await bank.documents.put("acc-1", Balance(0))
+
+    async with bank.app.test(engine=engine) as t:
+        await filled(bank, t, rounds=1)
+        await bank.balances.rebuild()
+        await t.advance(10)
+        await bank.accounts.handle("acc-1", Deposit(1))
+        await shown(bank.balances, t)
+        await t.advance(1)
+        await shown(watch, t)
+        assert seen[-1] == (11, Balance(11, 2))

@@ -4,10 +4,9 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from math import inf
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from isthmus.clock import Span, seconds
-from isthmus.contracts import LogEngine
 from isthmus.errors import ConfigError
 from isthmus.handling.address import checked
 from isthmus.handling.declarations import Declarations
@@ -15,21 +14,16 @@ from isthmus.handling.host import Host
 from isthmus.handling.unit import current
 from isthmus.schema import schema_of
 from isthmus.sourcing.decider import Decider
-from isthmus.sourcing.deciding import Asked, Deciding
+from isthmus.sourcing.deciding import Asked
 from isthmus.sourcing.declared import DeclaredAggregate
-from isthmus.sourcing.done import Done, Outcome
 from isthmus.sourcing.events import Events
 from isthmus.sourcing.exporting import export
 from isthmus.sourcing.feed import Feed
 from isthmus.sourcing.handled import Handled
-from isthmus.sourcing.house import house
 from isthmus.sourcing.importing import Imported, import_events
-from isthmus.sourcing.living import Living
 from isthmus.sourcing.metadata import headers_of
+from isthmus.sourcing.opened import Opened, open_aggregate
 from isthmus.sourcing.recorded import Recorded
-from isthmus.sourcing.seals import Seals
-from isthmus.sourcing.snapshots import Snapshots
-from isthmus.sourcing.states import States
 from isthmus.streams.replay import To, moment
 
 __all__ = ["Aggregate"]
@@ -76,7 +70,7 @@ class Aggregate(Generic[S]):
             ),
             keep_ids=_at_least("keep_ids", seconds(keep_ids), 1.0),
         )
-        self._opened: _Opened | None = None
+        self._opened: Opened | None = None
         declared.declare(self._limits)
         declared.open_with(self._bind)
 
@@ -200,57 +194,14 @@ class Aggregate(Generic[S]):
     # --- opening ----------------------------------------------------------------------------
 
     async def _bind(self, host: Host) -> None:
-        home = house(host, self.name)
-        await home.log.declare(self.name, partitions=self._limits.partitions, versioned=True)
-        seals = Seals(home.store, self.name, self.decider.events)
-        events = Events(
-            self.decider.events,
-            seals,
-            of=f"aggregate {self.name!r}",
-            source=host.source,
-            clock=host.clock,
-        )
-        snapshots = Snapshots(
-            home.store, self.name, self._limits.state, seals, every=self._limits.snapshot_every
-        )
-        states = States(
-            home.log,
-            self.name,
-            decider=self.decider,
-            events=events,
-            snapshots=snapshots,
-            seals=seals,
-            living=Living(self._cache),
-        )
-        ids = f"commands/{self.name}"
-        deciding = Deciding(
-            home.log,
-            home.store,
-            self.name,
-            decider=self.decider,
-            events=events,
-            states=states,
-            snapshots=snapshots,
-            seals=seals,
-            done=Done(home.store, ids, Outcome, retention=self._limits.keep_ids),
-        )
-        self._opened = _Opened(home, home.log, events, states, seals, deciding)
+        self._opened = await open_aggregate(host, self._limits, self.decider, cache=self._cache)
 
     @property
-    def _open(self) -> "_Opened":
+    def _open(self) -> Opened:
         if self._opened is None or self._declared.opened is None:
             self._declared.host  # noqa: B018 - raises, saying how to open
             raise ConfigError(f"aggregate {self.name!r} was declared after the App opened")
         return self._opened
-
-
-class _Opened(NamedTuple):
-    host: Host
-    log: LogEngine
-    events: Events
-    states: States
-    seals: Seals
-    deciding: Deciding
 
 
 N = TypeVar("N", int, float)

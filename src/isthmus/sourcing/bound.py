@@ -32,9 +32,15 @@ class Bound:
             )
         return self._host
 
+    @property
+    def written(self) -> int:
+        """The generation whose handler runs here, if it is that of its own projection; else 0."""
+        found = writing.get()
+        return found.generation if found and found.projection == self._projection else 0
+
     async def generation(self) -> int:
         """Return the generation that is written here, or else the live one."""
-        if number := writing.get():
+        if number := self.written:
             return number
         return (await Standings(self.host.store).get(self._projection)).live.number
 

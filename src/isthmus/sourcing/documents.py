@@ -11,7 +11,6 @@ from isthmus.handling.host import Host
 from isthmus.handling.unit import Unit, current
 from isthmus.schema import Schema, schema_of
 from isthmus.sourcing.bound import Bound
-from isthmus.sourcing.generation import writing
 
 __all__ = ["Documents"]
 
@@ -84,7 +83,7 @@ class Documents(Generic[T]):
 
     def _tx(self) -> Tx:
         """The transaction of the projection's handler that runs here, if one does."""
-        unit: Unit | None = current.get() if writing.get() else None
+        unit: Unit | None = current.get() if self._bound.written else None
         return None if unit is None else unit.begin()
 
     @property

@@ -19,7 +19,7 @@ from isthmus.message import Message
 from isthmus.schema import Schema
 from isthmus.schema.kinds import members_of, type_name
 from isthmus.sourcing.events import Events
-from isthmus.sourcing.generation import writing
+from isthmus.sourcing.generation import Writing, writing
 from isthmus.sourcing.recorded import Recorded
 
 __all__ = ["EventHandler", "UnreadableEventError"]
@@ -66,7 +66,7 @@ class EventHandler:
             self.signature, (depends(offers, possible=possible), *offers), possible=possible
         )
 
-    def bind(self, host: Host, events: Events, *, generation: int) -> Invoke:
+    def bind(self, host: Host, events: Events, *, of: Writing) -> Invoke:
         """Return what calls the function for one generation, with the resources of a Host."""
         self._plan.require(host)
         call = self._direct(host) or partial(self._planned, host, self._called(host))
@@ -74,7 +74,7 @@ class EventHandler:
         async def invoke(messages: Sequence[Message]) -> None:  # noqa: ARG001 - the unit has more
             records = [each for each in given.unit().batch if isinstance(each, Record)]
             recorded = [_recorded(events, each) for each in await events.opened(records)]
-            token = writing.set(generation)
+            token = writing.set(of)
             try:
                 await call(recorded)
             finally:

@@ -6,15 +6,24 @@ them is live: what readers find under the read models' names.
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from typing import NamedTuple
 
 import msgspec
 
 from isthmus.streams.place import Place, place
 
-__all__ = ["Generation", "Retired", "Standing", "group_of", "writing"]
+__all__ = ["Generation", "Retired", "Standing", "Writing", "group_of", "writing"]
 
-writing: ContextVar[int] = ContextVar("isthmus-generation", default=0)
-"""The generation whose handler runs here; 0 outside of one."""
+
+class Writing(NamedTuple):
+    """Whose handler runs."""
+
+    projection: str
+    generation: int
+
+
+writing: ContextVar[Writing | None] = ContextVar("isthmus-generation", default=None)
+"""The generation whose handler runs here; None outside of one."""
 
 
 class Generation(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from isthmus.handling.unit import repeat
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["Key", "Keys", "require_cipher"]
+__all__ = ["BLANK", "Key", "Keys", "require_cipher"]
 
 NAME, SECRET, NONCE = 8, 32, 12
 """Bytes of a key's name, of the key, and of what makes each use of it another."""

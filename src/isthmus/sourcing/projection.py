@@ -17,7 +17,7 @@ from isthmus.sourcing.aggregate import Aggregate
 from isthmus.sourcing.catching_up import CatchingUp, Goal
 from isthmus.sourcing.declared import DeclaredProjection
 from isthmus.sourcing.event_handler import EventHandler
-from isthmus.sourcing.generation import Standing
+from isthmus.sourcing.generation import Standing, Writing
 from isthmus.sourcing.projector import LOOK, Projector
 from isthmus.sourcing.read_model import ReadModel
 from isthmus.sourcing.switching import Switching, parked_of
@@ -82,9 +82,9 @@ class Projection:
         declared.open_with(self._open)
         declared.work(self._projector)
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, as a test does."""
-        return await self.function(*args, **kwargs)
+        return self.function(*args, **kwargs)
 
     # --- reading one's own writes -------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Projection:
         self._projector.switching = self._switching
 
     def _bound(self, host: Host, number: int) -> Invoke:
-        return self._handler.bind(host, self._of.events, generation=number)
+        return self._handler.bind(host, self._of.events, of=Writing(self.name, number))
 
     def _group(self, number: int) -> Any:
         return self._opened[1].group(number)

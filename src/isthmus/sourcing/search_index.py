@@ -9,7 +9,6 @@ from isthmus.errors import ConfigError
 from isthmus.handling.host import Host
 from isthmus.handling.unit import current, repeat
 from isthmus.sourcing.bound import Bound, require_sql
-from isthmus.sourcing.generation import writing
 from isthmus.sourcing.read_model import ReadModel, identifier
 from isthmus.sourcing.words import DIALECTS, Words, words_in
 
@@ -65,7 +64,7 @@ class SearchIndex:
         await words.remove(key, tx)
 
     def _writing(self) -> tuple[Words, Transaction]:
-        unit, number = current.get(), writing.get()
+        unit, number = current.get(), self._bound.written
         if unit is None or not number:
             raise ConfigError(f"search index {self.name!r} is written in its projection's handler")
         return self._of(number), unit.begin()

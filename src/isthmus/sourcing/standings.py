@@ -9,7 +9,7 @@ from isthmus.errors import NotFoundError
 from isthmus.handling.unit import repeat
 from isthmus.sourcing.generation import Standing
 
-__all__ = ["SPACE", "Standings"]
+__all__ = ["SPACE", "Change", "Standings"]
 
 SPACE = "projections"
 PAGE = 1000

@@ -10,18 +10,19 @@ read before: the live generation stops, and the other passes it, before readers 
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
 
 from isthmus.contracts import Transaction
-from isthmus.errors import ConfigError, NotFoundError
+from isthmus.errors import ConfigError, NotFoundError, StatementError
 from isthmus.handling.consuming.subscription import DEAD
 from isthmus.handling.host import Host
 from isthmus.sourcing.facts import GenerationBegun, GenerationSwitched
 from isthmus.sourcing.generation import Generation, Retired, Standing, group_of
 from isthmus.sourcing.read_model import ReadModel
-from isthmus.sourcing.standings import Standings
+from isthmus.sourcing.standings import Change, Standings
 from isthmus.streams.place import Place
 
 __all__ = ["Switching", "ask", "parked_of"]
@@ -30,7 +31,7 @@ _log = logging.getLogger("isthmus.projections")
 
 PATIENCE = 30.0
 """Seconds after which the live generation goes on, if it was not overtaken."""
-PAGE = 1000
+PAGE, TRIES = 1000, 3
 GRACE = 60.0
 """Seconds for which what was read before the switch is kept for who still reads it."""
 
@@ -63,7 +64,7 @@ class Switching:
         Raises:
             ConfigError: Of this version there is another definition.
         """
-        await self.standings.change(self._name, self._begun)
+        await self._make(self._begun)
 
     async def ask(self) -> None:
         """Have it built anew by whoever runs it."""
@@ -71,7 +72,7 @@ class Switching:
 
     async def start_anew(self) -> None:
         """Begin what was asked for."""
-        found = await self.standings.change(self._name, self._anew)
+        found = await self._make(self._anew)
         if found is not None and found.building is not None:
             number = found.building.number
             _log.info("projection %s: generation %d is being built", self._name, number)
@@ -104,6 +105,13 @@ class Switching:
                 await self._host.letters.undeclare(of.topic, of.name)
                 await self._host.letters.undeclare(of.dead, DEAD)
                 await self.standings.change(self._name, partial(_without, retired.number))
+
+    async def _make(self, change: Change) -> Standing | None:
+        """Make tables; who was second, and so was refused, looks again what is there."""
+        for _ in range(TRIES - 1):
+            with suppress(StatementError):
+                return await self.standings.change(self._name, change)
+        return await self.standings.change(self._name, change)
 
     # --- each move --------------------------------------------------------------------------
 

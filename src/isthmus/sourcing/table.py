@@ -7,7 +7,6 @@ from isthmus.errors import ConfigError
 from isthmus.handling.host import Host
 from isthmus.handling.unit import repeat
 from isthmus.sourcing.bound import Bound, require_sql
-from isthmus.sourcing.generation import writing
 from isthmus.sourcing.read_model import ReadModel, identifier
 
 __all__ = ["Table"]
@@ -38,7 +37,7 @@ class Table:
         self._bound = Bound(f"table {name!r}")
 
     def __str__(self) -> str:
-        number = writing.get()
+        number = self._bound.written
         return self._of(number) if number else self.name
 
     def __format__(self, spec: str) -> str:
