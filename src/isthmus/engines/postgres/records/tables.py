@@ -83,32 +83,31 @@ BEGIN
   ORDER BY r.nth;
 END $$;
 
--- Give offsets to what has been committed, in the order in which it was added.
-CREATE FUNCTION isthmus.sequence(_log int) RETURNS void LANGUAGE plpgsql AS $$
+-- Give offsets to what has been committed, in the order in which it was added; to a bounded
+-- number: return whether there may be more.
+CREATE FUNCTION isthmus.sequence(_log int) RETURNS boolean LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE parts int[]; moved bigint;
 BEGIN
   parts := ARRAY(SELECT part FROM isthmus.part WHERE log = _log);
   IF NOT EXISTS (SELECT 1 FROM isthmus.record WHERE place IS NULL AND part = ANY(parts)) THEN
-    RETURN;
+    RETURN false;
   END IF;
   PERFORM pg_advisory_xact_lock(360120322, _log);
-  LOOP
-    WITH fresh AS MATERIALIZED ( -- nobody changes a record before it has its offset
-      SELECT tid, p.tail + row_number() OVER (PARTITION BY f.part ORDER BY f.seq) - 1 AS place
-      FROM (SELECT ctid AS tid, part, seq FROM isthmus.record
-        WHERE place IS NULL AND part = ANY(parts) ORDER BY seq LIMIT 20000) AS f
-      JOIN isthmus.part p ON p.part = f.part),
-    placed AS (
-      UPDATE isthmus.record AS r SET place = fresh.place FROM fresh WHERE r.ctid = fresh.tid
-      RETURNING r.part, r.size + octet_length(r.key) AS bytes),
-    grown AS (
-      UPDATE isthmus.part AS p SET tail = p.tail + g.many, bytes = p.bytes + g.bytes
-      FROM (SELECT part, count(*) AS many, sum(bytes) AS bytes FROM placed GROUP BY part) AS g
-      WHERE p.part = g.part RETURNING g.many)
-    SELECT coalesce(sum(many), 0) INTO moved FROM grown;
-    EXIT WHEN moved < 20000;
-  END LOOP;
+  WITH fresh AS MATERIALIZED ( -- nobody changes a record before it has its offset
+    SELECT tid, p.tail + row_number() OVER (PARTITION BY f.part ORDER BY f.seq) - 1 AS place
+    FROM (SELECT ctid AS tid, part, seq FROM isthmus.record
+      WHERE place IS NULL AND part = ANY(parts) ORDER BY seq LIMIT 20000) AS f
+    JOIN isthmus.part p ON p.part = f.part),
+  placed AS (
+    UPDATE isthmus.record AS r SET place = fresh.place FROM fresh WHERE r.ctid = fresh.tid
+    RETURNING r.part, r.size + octet_length(r.key) AS bytes),
+  grown AS (
+    UPDATE isthmus.part AS p SET tail = p.tail + g.many, bytes = p.bytes + g.bytes
+    FROM (SELECT part, count(*) AS many, sum(bytes) AS bytes FROM placed GROUP BY part) AS g
+    WHERE p.part = g.part RETURNING g.many)
+  SELECT coalesce(sum(many), 0) INTO moved FROM grown;
+  RETURN moved = 20000;
 END $$;
 
 -- Read from each of these places on, at most `most` of all, in the order of the parts.

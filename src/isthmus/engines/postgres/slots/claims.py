@@ -10,7 +10,8 @@ DECLARE moved int;
 BEGIN
   FOR round IN 1 .. 10 LOOP
     WITH due AS MATERIALIZED (
-      SELECT d.sub, d.seq FROM isthmus.slot d WHERE d.sub = _sub AND d.state = 1 AND d.ready_at <= moment
+      SELECT d.sub, d.seq FROM isthmus.slot d
+      WHERE d.sub = _sub AND d.state = 1 AND d.ready_at <= moment
       ORDER BY d.ready_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
     UPDATE isthmus.slot AS s SET state = 0 FROM due WHERE s.sub = due.sub AND s.seq = due.seq;
     GET DIAGNOSTICS moved = ROW_COUNT;
