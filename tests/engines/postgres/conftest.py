@@ -25,7 +25,13 @@ NOBODY = 65534
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where databases are made ten times as soon; nothing here asks for what outlives power."""
 OFF = ("fsync=off", "full_page_writes=off", "synchronous_commit=on")
-FEW = ("max_connections=200", "shared_buffers=32MB", "unix_socket_directories=", "autovacuum=off")
+FEW = (
+    "max_connections=200",
+    "shared_buffers=32MB",
+    "dynamic_shared_memory_type=mmap",
+    "unix_socket_directories=",
+    "autovacuum=off",
+)
 FIRST = "isthmus_first"
 
 Rows = Callable[..., Awaitable[list[Any]]]
@@ -91,10 +97,10 @@ class Server:
         place = ["-D", str(self._data), "-h", "127.0.0.1", "-p", str(self.port)]
         self._process = subprocess.Popen([self._at / "postgres", *place, *options], **self._how)
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it at once, as a crash does: what was committed is replayed from its log."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
+            self._process.send_signal(how)
             self._process.wait(20)
             self._process = None
 
@@ -137,7 +143,7 @@ class Server:
         await self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def remove(self) -> None:
-        self.stop()
+        self.stop(signal.SIGINT)  # which leaves nothing behind
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ from isthmus.engines.postgres.limits import MAX_BATCH, MAX_BODY, require_fitting
 from isthmus.engines.postgres.packing import weight
 from isthmus.engines.postgres.records.appends import Append, Shape
 from isthmus.engines.postgres.records.groups import Groups
-from isthmus.engines.postgres.records.reading import SEQUENCE, pages, record_of
+from isthmus.engines.postgres.records.reading import pages, record_of, sequence
 from isthmus.engines.postgres.records.upkeep import Upkeep
 from isthmus.errors import ConfigError, NotFoundError
 from isthmus.message import Message
@@ -181,7 +181,7 @@ class PostgresLog:
         part = shape.part_of(key)
         own = None if tx is None else self._database.own(tx)
         look = self._database.rows if own is None else own.look
-        await self._database.call(SEQUENCE.call(shape.log))
+        await sequence(self._database, shape.log)
         rows = await look(_HISTORY, shape.log, part, key, after, limit)
         if own is not None:
             head = rows[0]["head"]
@@ -193,7 +193,7 @@ class PostgresLog:
 
     async def offsets(self, log: str, *, at: Edge | float) -> Mapping[int, int]:
         shape = await self._shape(log)
-        await self._database.call(SEQUENCE.call(shape.log))
+        await sequence(self._database, shape.log)
         if at == "end":
             return dict(await self._database.rows(_ENDS, shape.log))
         since = float("-inf") if at == "first" else at
@@ -223,7 +223,7 @@ class PostgresLog:
 
     async def trim(self, log: str, before: Mapping[int, int]) -> None:
         parts = {await self._part(log, number): offset for number, offset in before.items()}
-        await self._database.call(SEQUENCE.call((await self._shape(log)).log))
+        await sequence(self._database, (await self._shape(log)).log)
         for part, offset in parts.items():
             await self._upkeep.trim(part, offset)
 

@@ -12,16 +12,22 @@ __all__ = ["MIGRATIONS"]
 
 _BY_INDEX = """
 DO $$
-DECLARE each regprocedure;
+DECLARE each regprocedure; setting text;
 BEGIN
-  FOR each IN SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-    WHERE p.pronamespace = 'isthmus'::regnamespace AND l.lanname = 'plpgsql'
+  FOR each IN SELECT oid FROM pg_proc WHERE pronamespace = 'isthmus'::regnamespace LOOP
+    FOREACH setting IN ARRAY '{enable_seqscan, enable_mergejoin, enable_hashjoin}'::text[] LOOP
+      EXECUTE format('ALTER FUNCTION %s SET %s = off', each, setting);
+    END LOOP;
+  END LOOP;
+  FOR each IN SELECT oid FROM pg_proc WHERE pronamespace = 'isthmus'::regnamespace
+    AND proname IN ('append', 'put_absent', 'send') -- which join what they are given
   LOOP
-    EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', each);
+    EXECUTE format('ALTER FUNCTION %s SET enable_hashjoin = on', each);
   END LOOP;
 END $$;
 """
-"""A queue that was empty when a statement was planned may be a million long when it runs."""
+"""Every statement has its index: a queue that was empty when a plan was made, and kept, may
+have a million messages when it is used."""
 
 _FIRST = (
     TABLES,

@@ -14,8 +14,9 @@ __all__ = ["PostgresStore"]
 MAX_VALUE = 16 * 1024 * 1024
 
 _FIND = """
-SELECT key, value, version FROM isthmus.entry
-WHERE space = $1 AND key = ANY($2::text[]) AND until > $3::float8
+SELECT e.key, e.value, e.version
+FROM (SELECT $1::text AS space, unnest($2::text[]) AS key OFFSET 0) AS wanted
+JOIN isthmus.entry e ON e.space = wanted.space AND e.key = wanted.key AND e.until > $3::float8
 """
 _SCAN = """
 SELECT key, value, version FROM isthmus.entry

@@ -19,8 +19,8 @@ _SETTINGS = {
     "jit": "off",  # our statements are short
 }
 
-_BY_INDEX = {"enable_seqscan": "off"}
-"""Each of our statements has its index; tables that were empty when it was planned may grow."""
+_BY_INDEX = {"enable_seqscan": "off", "enable_mergejoin": "off", "enable_hashjoin": "off"}
+"""Every statement of ours has its index; tables that were empty when it was planned may grow."""
 
 
 class Pools:

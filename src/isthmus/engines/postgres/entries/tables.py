@@ -27,20 +27,21 @@ CREATE FUNCTION isthmus.put_absent(
   spaces text[], keys text[], vals bytea[], untils float8[], moment float8
 ) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE taken text;
+DECLARE added_spaces text[]; added_keys text[];
 BEGIN
-  WITH p AS MATERIALIZED (
-    SELECT * FROM unnest(spaces, keys, vals, untils) AS u(space, key, val, til)),
-  added AS (
+  WITH added AS (
     INSERT INTO isthmus.entry AS e (space, key, value, version, until)
-    SELECT p.space, p.key, p.val, 1, p.til FROM p ORDER BY p.space, p.key
+    SELECT p.space, p.key, p.val, 1, p.til
+    FROM unnest(spaces, keys, vals, untils) AS p(space, key, val, til)
+    ORDER BY p.space COLLATE "C", p.key COLLATE "C"
     ON CONFLICT (space, key) DO UPDATE
       SET value = excluded.value, version = 1, until = excluded.until WHERE e.until <= moment
     RETURNING space, key)
-  SELECT p.space || '/' || p.key INTO taken
-  FROM p LEFT JOIN added a USING (space, key) WHERE a.key IS NULL LIMIT 1;
-  IF taken IS NOT NULL THEN
-    PERFORM isthmus.conflict(taken, 'is there already');
+  SELECT array_agg(space), array_agg(key) INTO added_spaces, added_keys FROM added;
+  IF coalesce(cardinality(added_keys), 0) < cardinality(keys) THEN
+    PERFORM isthmus.conflict(taken.space || '/' || taken.key, 'is there already') FROM (
+      SELECT * FROM unnest(spaces, keys) AS p(space, key)
+      EXCEPT SELECT * FROM unnest(added_spaces, added_keys) LIMIT 1) AS taken;
   END IF;
 END $$;
 
@@ -85,7 +86,8 @@ CREATE FUNCTION isthmus.changed_entry(
 ) RETURNS text LANGUAGE sql AS $$
   SELECT s.space || '/' || s.key
   FROM unnest(spaces, keys, versions, digests, moments) AS s(space, key, version, digest, moment)
-  LEFT JOIN isthmus.entry e ON e.space = s.space AND e.key = s.key AND e.until > s.moment
+  LEFT JOIN LATERAL (SELECT version, value FROM isthmus.entry
+    WHERE space = s.space AND key = s.key AND until > s.moment LIMIT 1) AS e ON true
   WHERE coalesce(e.version, 0) <> s.version OR (s.version > 0 AND md5(e.value) <> s.digest)
   LIMIT 1
 $$;
@@ -99,8 +101,8 @@ DECLARE changed text; i int;
 BEGIN
   INSERT INTO isthmus.entry (space, key, value, version, until)
   SELECT s.space, s.key, '', 0, '-infinity' FROM unnest(spaces, keys) AS s(space, key)
-  WHERE NOT EXISTS (SELECT 1 FROM isthmus.entry e WHERE e.space = s.space AND e.key = s.key)
-  ORDER BY s.space, s.key
+  WHERE (SELECT 1 FROM isthmus.entry e WHERE e.space = s.space AND e.key = s.key) IS NULL
+  ORDER BY s.space COLLATE "C", s.key COLLATE "C"
   ON CONFLICT DO NOTHING;
   FOR i IN SELECT s.place FROM unnest(spaces, keys) WITH ORDINALITY AS s(space, key, place)
       ORDER BY s.space COLLATE "C", s.key COLLATE "C" LOOP

@@ -10,8 +10,10 @@ LANGUAGE plpgsql AS $$
 DECLARE went bigint; freed bigint;
 BEGIN
   WITH gone AS (
-    DELETE FROM isthmus.record WHERE part = _part AND place = ANY(places)
-    RETURNING size + octet_length(key) AS bytes)
+    DELETE FROM isthmus.record AS r
+    USING (SELECT _part AS part, unnest(places) AS place OFFSET 0) AS n
+    WHERE r.part = n.part AND r.place = n.place
+    RETURNING r.size + octet_length(r.key) AS bytes)
   SELECT count(*), coalesce(sum(bytes), 0) INTO went, freed FROM gone;
   UPDATE isthmus.part SET bytes = bytes - freed WHERE part = _part;
   RETURN went;
@@ -55,17 +57,18 @@ BEGIN
     SELECT place, key FROM isthmus.record WHERE part = _part AND place >= begun
     ORDER BY place LIMIT most),
   newest AS MATERIALIZED (
-    SELECT key, max(place) AS place FROM page WHERE key <> '' GROUP BY key)
+    SELECT _part AS part, key, max(place) AS place FROM page WHERE key <> '' GROUP BY key)
   SELECT (SELECT max(place) + 1 FROM page), (SELECT array_agg(place) FROM newest),
     (SELECT array_agg(p.place) FROM page p JOIN newest n ON n.key = p.key AND p.place < n.place),
     (SELECT array_agg(r.place) FROM newest n JOIN isthmus.record r
-      ON r.part = _part AND r.key = n.key AND r.version IS NOT NULL AND r.place < begun)
+      ON r.part = n.part AND r.key = n.key AND r.version IS NOT NULL AND r.place < begun)
   INTO reached, kept, replaced, older;
   IF reached IS NULL THEN
     RETURN NULL;
   END IF;
-  UPDATE isthmus.record SET version = 0
-  WHERE part = _part AND place = ANY(kept) AND version IS NULL;
+  UPDATE isthmus.record AS r SET version = 0
+  FROM (SELECT _part AS part, unnest(kept) AS place OFFSET 0) AS n
+  WHERE r.part = n.part AND r.place = n.place AND r.version IS NULL;
   UPDATE isthmus.part SET clean = reached WHERE part = _part;
   RETURN isthmus.drop_records(_part, replaced || older);
 END $$;

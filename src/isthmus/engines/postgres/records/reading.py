@@ -9,10 +9,16 @@ from isthmus.engines.postgres.database.steps import Function
 from isthmus.engines.postgres.packing import unpack
 from isthmus.engines.postgres.records.appends import Shape
 
-__all__ = ["SEQUENCE", "pages", "record_of"]
+__all__ = ["pages", "record_of", "sequence"]
 
-SEQUENCE = Function.of("sequence", "int")
+_SEQUENCE = Function.of("sequence", "int")
 _PAGES = "SELECT * FROM isthmus.pages($1, $2, $3, $4)"
+
+
+async def sequence(database: Database, log: int) -> None:
+    """Give offsets to all that has been committed: to a bounded number at once."""
+    while await database.call(_SEQUENCE.call(log)):
+        pass
 
 
 async def pages(

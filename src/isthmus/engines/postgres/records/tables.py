@@ -83,32 +83,31 @@ BEGIN
   ORDER BY r.nth;
 END $$;
 
--- Give offsets to what has been committed, in the order in which it was added.
-CREATE FUNCTION isthmus.sequence(_log int) RETURNS void LANGUAGE plpgsql AS $$
+-- Give offsets to what has been committed, in the order in which it was added; to a bounded
+-- number: return whether there may be more.
+CREATE FUNCTION isthmus.sequence(_log int) RETURNS boolean LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE parts int[]; moved bigint;
 BEGIN
   parts := ARRAY(SELECT part FROM isthmus.part WHERE log = _log);
   IF NOT EXISTS (SELECT 1 FROM isthmus.record WHERE place IS NULL AND part = ANY(parts)) THEN
-    RETURN;
+    RETURN false;
   END IF;
   PERFORM pg_advisory_xact_lock(360120322, _log);
-  LOOP
-    WITH fresh AS MATERIALIZED (
-      SELECT part, seq, row_number() OVER (PARTITION BY part ORDER BY seq) AS nth
-      FROM isthmus.record WHERE place IS NULL AND part = ANY(parts) ORDER BY seq LIMIT 5000),
-    placed AS (
-      UPDATE isthmus.record AS r SET place = p.tail + f.nth - 1
-      FROM fresh f JOIN isthmus.part p ON p.part = f.part
-      WHERE r.part = f.part AND r.seq = f.seq AND r.place IS NULL
-      RETURNING r.part, r.size + octet_length(r.key) AS bytes),
-    grown AS (
-      UPDATE isthmus.part AS p SET tail = p.tail + g.many, bytes = p.bytes + g.bytes
-      FROM (SELECT part, count(*) AS many, sum(bytes) AS bytes FROM placed GROUP BY part) AS g
-      WHERE p.part = g.part RETURNING g.many)
-    SELECT coalesce(sum(many), 0) INTO moved FROM grown;
-    EXIT WHEN moved < 5000;
-  END LOOP;
+  WITH fresh AS MATERIALIZED ( -- nobody changes a record before it has its offset
+    SELECT tid, p.tail + row_number() OVER (PARTITION BY f.part ORDER BY f.seq) - 1 AS place
+    FROM (SELECT ctid AS tid, part, seq FROM isthmus.record
+      WHERE place IS NULL AND part = ANY(parts) ORDER BY seq LIMIT 20000) AS f
+    JOIN isthmus.part p ON p.part = f.part),
+  placed AS (
+    UPDATE isthmus.record AS r SET place = fresh.place FROM fresh WHERE r.ctid = fresh.tid
+    RETURNING r.part, r.size + octet_length(r.key) AS bytes),
+  grown AS (
+    UPDATE isthmus.part AS p SET tail = p.tail + g.many, bytes = p.bytes + g.bytes
+    FROM (SELECT part, count(*) AS many, sum(bytes) AS bytes FROM placed GROUP BY part) AS g
+    WHERE p.part = g.part RETURNING g.many)
+  SELECT coalesce(sum(many), 0) INTO moved FROM grown;
+  RETURN moved = 20000;
 END $$;
 
 -- Read from each of these places on, at most `most` of all, in the order of the parts.
@@ -157,26 +156,25 @@ END $$;
 CREATE FUNCTION isthmus.changed_head(logs text[], keys text[], versions bigint[]) RETURNS text
 LANGUAGE sql AS $$
   SELECT s.log || '/' || s.key FROM unnest(logs, keys, versions) AS s(log, key, version)
-  JOIN isthmus.log l ON l.name = s.log
-  LEFT JOIN isthmus.head h ON h.log = l.log AND h.key = s.key
-  WHERE coalesce(h.version, 0) <> s.version LIMIT 1
+  WHERE s.version <> coalesce((SELECT h.version FROM isthmus.head h
+    WHERE h.log = (SELECT l.log FROM isthmus.log l WHERE l.name = s.log) AND h.key = s.key), 0)
+  LIMIT 1
 $$;
 
 -- Have nothing be added to these keys until the commit, or raise a conflict.
 CREATE FUNCTION isthmus.keep_heads(logs text[], keys text[], versions bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE changed text;
+DECLARE changed text; n int; k text;
 BEGIN
-  INSERT INTO isthmus.head (log, key, version)
-  SELECT l.log, s.key, 0 FROM unnest(logs, keys) AS s(log, key)
-  JOIN isthmus.log l ON l.name = s.log
-  WHERE NOT EXISTS (SELECT 1 FROM isthmus.head h WHERE h.log = l.log AND h.key = s.key)
-  ORDER BY l.log, s.key COLLATE "C" ON CONFLICT DO NOTHING;
-  PERFORM 1 FROM (
-    SELECT h.log FROM isthmus.head h JOIN isthmus.log l ON l.log = h.log
-    JOIN unnest(logs, keys) AS s(log, key) ON s.log = l.name AND s.key = h.key
-    ORDER BY h.log, h.key FOR NO KEY UPDATE OF h) AS locked;
+  FOR n, k IN SELECT l.log, s.key FROM unnest(logs, keys) AS s(log, key)
+      JOIN isthmus.log l ON l.name = s.log ORDER BY l.log, s.key COLLATE "C" LOOP
+    PERFORM 1 FROM isthmus.head WHERE log = n AND key = k FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+      INSERT INTO isthmus.head (log, key, version) VALUES (n, k, 0) ON CONFLICT DO NOTHING;
+      PERFORM 1 FROM isthmus.head WHERE log = n AND key = k FOR NO KEY UPDATE;
+    END IF;
+  END LOOP;
   changed := isthmus.changed_head(logs, keys, versions);
   IF changed IS NOT NULL THEN
     PERFORM isthmus.conflict(changed, 'has grown since it was read');

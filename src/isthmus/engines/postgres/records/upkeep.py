@@ -3,7 +3,7 @@
 from isthmus.engines.postgres.database.database import Database
 from isthmus.engines.postgres.database.steps import Function
 from isthmus.engines.postgres.limits import BOUND
-from isthmus.engines.postgres.records.reading import SEQUENCE
+from isthmus.engines.postgres.records.reading import sequence
 
 __all__ = ["Upkeep"]
 
@@ -37,7 +37,7 @@ class Upkeep:
         for log, part, retention, max_bytes, compaction in await self._database.rows(_LIMITED):
             if log not in sequenced:
                 sequenced.add(log)
-                await self._database.call(SEQUENCE.call(log))
+                await sequence(self._database, log)
             before = None if retention is None else now - retention
             gone += await self._drop_outdated(part, before, max_bytes, BOUND - gone)
             if compaction:

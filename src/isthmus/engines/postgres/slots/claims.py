@@ -9,9 +9,11 @@ CREATE FUNCTION isthmus.let_due(_sub int, moment float8) RETURNS void LANGUAGE p
 DECLARE moved int;
 BEGIN
   FOR round IN 1 .. 10 LOOP
-    UPDATE isthmus.slot SET state = 0 WHERE sub = _sub AND seq = ANY(ARRAY(
-      SELECT d.seq FROM isthmus.slot d WHERE d.sub = _sub AND d.state = 1 AND d.ready_at <= moment
-      ORDER BY d.ready_at LIMIT 1000 FOR UPDATE SKIP LOCKED));
+    WITH due AS MATERIALIZED (
+      SELECT d.sub, d.seq FROM isthmus.slot d
+      WHERE d.sub = _sub AND d.state = 1 AND d.ready_at <= moment
+      ORDER BY d.ready_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    UPDATE isthmus.slot AS s SET state = 0 FROM due WHERE s.sub = due.sub AND s.seq = due.seq;
     GET DIAGNOSTICS moved = ROW_COUNT;
     EXIT WHEN moved < 1000;
   END LOOP;
@@ -29,12 +31,12 @@ BEGIN
   PERFORM isthmus.let_due(_sub, moment);
   RETURN QUERY
     WITH next AS MATERIALIZED (
-      SELECT c.seq FROM isthmus.slot c WHERE c.sub = _sub AND c.state = 0
+      SELECT c.sub, c.seq FROM isthmus.slot c WHERE c.sub = _sub AND c.state = 0
       ORDER BY c.priority DESC, c.seq LIMIT most FOR UPDATE SKIP LOCKED)
     UPDATE isthmus.slot AS s SET state = 1, token = _token, span = _span, ready_at = moment + _span,
       attempt = s.attempt + (s.token IS NOT NULL)::int,
       lapses = s.lapses + (s.token IS NOT NULL)::int
-    FROM next WHERE s.sub = _sub AND s.seq = next.seq
+    FROM next WHERE s.sub = next.sub AND s.seq = next.seq
     RETURNING s.seq, s.priority, s.attempt, s.lapses, s.added::text, s.packed, NULL::float8;
   IF NOT FOUND THEN
     RETURN QUERY SELECT NULL::bigint, NULL::smallint, NULL::int, NULL::int, NULL::text,
@@ -65,12 +67,14 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE went bigint; lines text[];
 BEGIN
-  WITH gone AS (
-    DELETE FROM isthmus.slot WHERE sub = _sub AND seq = ANY(ARRAY(
-      SELECT f.seq FROM isthmus.slot f WHERE f.sub = _sub AND f.seq = ANY(seqs)
-        AND (f.token IS NULL OR f.ready_at <= moment)
-      ORDER BY f.seq FOR UPDATE SKIP LOCKED))
-    RETURNING line)
+  WITH free AS MATERIALIZED (
+    SELECT f.sub, f.seq FROM (SELECT _sub AS sub, unnest(seqs) AS seq OFFSET 0) AS n
+    JOIN isthmus.slot f ON f.sub = n.sub AND f.seq = n.seq
+    WHERE f.token IS NULL OR f.ready_at <= moment
+    ORDER BY f.seq FOR UPDATE OF f SKIP LOCKED),
+  gone AS (
+    DELETE FROM isthmus.slot AS s USING free WHERE s.sub = free.sub AND s.seq = free.seq
+    RETURNING s.line)
   SELECT count(*), array_agg(line) FILTER (WHERE line IS NOT NULL) INTO went, lines FROM gone;
   IF lines IS NOT NULL THEN
     PERFORM isthmus.let_next(array_fill(_sub, ARRAY[cardinality(lines)]), lines);
@@ -83,7 +87,8 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
   RETURN isthmus.clear(_sub, ARRAY(
-    SELECT seq FROM isthmus.slot WHERE sub = _sub AND id = ANY(ids)), moment);
+    SELECT DISTINCT s.seq FROM (SELECT _sub AS sub, unnest(ids) AS id OFFSET 0) AS n
+    JOIN isthmus.slot s ON s.sub = n.sub AND s.id = n.id), moment);
 END $$;
 
 -- Drop, oldest first, what is beyond these limits and not held, looking at `most`.

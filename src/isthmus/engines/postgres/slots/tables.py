@@ -71,8 +71,8 @@ BEGIN
   PERFORM isthmus.lock_lines(subs, lines);
   INSERT INTO isthmus.slot (sub, state, priority, ready_at, sent_at, line, id, packed)
   SELECT m.sub,
-    CASE WHEN m.line IS NOT NULL AND (m.rank > 1 OR EXISTS (
-        SELECT 1 FROM isthmus.slot e WHERE e.sub = m.sub AND e.line = m.line)) THEN 2
+    CASE WHEN m.line IS NOT NULL AND (m.rank > 1 OR (
+        SELECT 1 FROM isthmus.slot e WHERE e.sub = m.sub AND e.line = m.line LIMIT 1) = 1) THEN 2
       ELSE (m.delay > 0)::int END,
     m.priority, CASE WHEN m.delay > 0 THEN moment + m.delay ELSE 0 END, moment,
     m.line, m.id, m.packed
@@ -157,8 +157,9 @@ BEGIN
   PERFORM set_config('synchronous_commit', 'off', true); -- a lease that is lost is taken anew
   WITH held AS (
     UPDATE isthmus.slot AS s SET ready_at = moment + _span, span = _span, state = 1
-    FROM unnest(seqs, tokens) WITH ORDINALITY AS w(seq, token, place)
-    WHERE s.sub = _sub AND s.seq = w.seq AND s.token = w.token
+    FROM (SELECT _sub AS sub, u.* FROM unnest(seqs, tokens) WITH ORDINALITY
+      AS u(seq, token, place) OFFSET 0) AS w
+    WHERE s.sub = w.sub AND s.seq = w.seq AND s.token = w.token
     RETURNING w.place)
   SELECT array_agg(place) INTO done FROM held;
   RETURN ARRAY(SELECT place FROM generate_series(1, cardinality(seqs)) AS place
