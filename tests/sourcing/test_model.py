@@ -136,9 +136,7 @@ class World:
         self.processes = [Process(url), Process(url)]
 
     async def run(self, script: list[Any]) -> None:
-        keeper = App(
-            "keeper", settings=Settings(engine=self.url)
-        )  # memory lives as long as anybody has it open
+        keeper = App("bank", settings=Settings(engine=self.url))  # memory lives while it is open
         async with keeper:
             for process in self.processes:
                 await process.app.open()
