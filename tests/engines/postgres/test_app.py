@@ -75,7 +75,7 @@ async def test_a_message_goes_through_a_queue_a_topic_and_a_stream(
 ) -> None:
     await tables()
     running = asyncio.create_task(a_shop(url).run())
-    sender = App("till", engine=url)
+    sender = App("shop", engine=url)
     orders = sender.queue("orders", Order)
     async with sender:
         await asyncio.gather(*(orders.send(Order(f"o{n}", n)) for n in range(20)))
@@ -181,11 +181,11 @@ async def test_many_processes_that_migrate_at_once_do_so_once(
         """
     )
 
-    async def open_and_close(name: str) -> None:
-        app = App(name, engine=url)
+    async def open_and_close() -> None:
+        app = App("shop", engine=url)
         app.migrations(tmp_path)
         async with app:
             pass
 
-    await asyncio.gather(*(open_and_close(f"shop{number}") for number in range(4)))
+    await asyncio.gather(*(open_and_close() for _ in range(4)))
     assert await rows("SELECT id, total FROM paid") == [(1, 8)]

@@ -96,7 +96,7 @@ async def test_what_killed_processes_did_is_done_once(url: str, rows: Rows, tmp_
 
     run = [sys.executable, "-m", "isthmus", "run", "shop:app", "--log-level", "error"]
     worker = Place(name="worker", command=run, count=3, folder=tmp_path, environment=os.environ)
-    sender = App("till", engine=url)
+    sender = App("shop", engine=url)
     orders = sender.queue("orders", Order)
     async with sender, Torture(worker, folder=tmp_path, pause=(0.8, 1.6)) as torture:
         sending = asyncio.create_task(send(orders))
