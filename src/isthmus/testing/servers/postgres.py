@@ -57,14 +57,14 @@ class PostgresServer:
             )
         self._at = at
         self._options = (*(() if durable else FAST), *OPTIONS, *options)
-        self._folder = Path(
+        self.folder = Path(
             tempfile.mkdtemp(prefix="isthmus-pg-", dir=folder or (None if durable else MEMORY))
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._who: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-            os.chown(self._folder, NOBODY, NOBODY)
+            os.chown(self.folder, NOBODY, NOBODY)
         self.port = _free_port()
         self._make()
 
@@ -116,7 +116,7 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop it, and remove all that it kept."""
         self.stop(signal.SIGINT)  # which leaves no shared memory behind
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         try:
@@ -136,13 +136,13 @@ class PostgresServer:
 
     @property
     def _data(self) -> Path:
-        return self._folder / "data"
+        return self.folder / "data"
 
     @property
     def _how(self) -> dict[str, Any]:
         return {
             **self._who,
-            "cwd": self._folder,
+            "cwd": self.folder,
             "stdout": subprocess.DEVNULL,
             "stderr": subprocess.DEVNULL,
             "env": {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
