@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from bench.contest import Benchmark, Contender, Measures, Results
+from bench.callers import rate
+from bench.contest import Benchmark, Measures, Results
 from bench.figure import Figure, figure
-from bench.ours import app_in, run
+from bench.ours import app_in, turn
 
 AGGREGATES, LONG = 64, 50
 """How many accounts are there, and how many events each has when it is loaded."""
@@ -53,14 +53,16 @@ async def _isthmus(folder: Path) -> Measures:
     deposit = Deposit(1, WORDS)
 
     async def handle(number: int) -> None:
-        await accounts.handle(name(number), deposit)
+        await accounts.handle(name(number % AGGREGATES), deposit)
 
     async with app:
         for _ in range(LONG):
             await asyncio.gather(*(handle(each) for each in range(AGGREGATES)))
         found = {}
         for callers, counts in APPENDS.items():
-            found[f"append.c{callers}"] = await _rate(handle, callers, counts["isthmus"])
+            found[f"append.c{callers}"] = await rate(
+                handle, range(counts["isthmus"]), callers=callers
+            )
     async with app:  # opened anew: nothing is in memory
         began = time.perf_counter()
         states = [await accounts.load(name(each)) for each in range(AGGREGATES)]
@@ -75,25 +77,15 @@ async def _isthmus(folder: Path) -> Measures:
     return found
 
 
-async def _rate(handle: Callable[[int], Awaitable[None]], callers: int, count: int) -> float:
-    left = iter(range(count))
-
-    async def caller() -> None:
-        for each in left:
-            await handle(each % AGGREGATES)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    return count / (time.perf_counter() - began)
-
-
 def eventsourcing(folder: Path) -> Measures:
-    """As its documentation has it: an application with a repository, on its SQLite module."""
+    """As its documentation has it: an application with a repository, on its SQLite module; with
+    its cache of aggregates, as ours has one."""
     from bench.events_peer import Accounts
 
     environment = {
         "PERSISTENCE_MODULE": "eventsourcing.sqlite",
         "SQLITE_DBNAME": f"{folder}/events.db",
+        "AGGREGATE_CACHE_MAXSIZE": "1000",
     }
     accounts = Accounts(env=environment)
     ids = [accounts.open() for _ in range(AGGREGATES)]
@@ -131,10 +123,6 @@ def _rate_of_threads(
     return count / (time.perf_counter() - began)
 
 
-def contender(main: Callable[[Path], Coroutine[Any, Any, Measures]]) -> Contender:
-    return lambda folder: run(main(folder))
-
-
 TARGETS = {
     "append.c1": ("events.append.sqlite.c1.vs_eventsourcing", ">= 2"),
     "append.c64": ("events.append.sqlite.c64.vs_eventsourcing", ">= 20"),
@@ -166,6 +154,6 @@ BENCHMARK = Benchmark(
         "objects. isthmus: durability=full; eventsourcing: its application on its SQLite module, "
         "which is WAL with synchronous=FULL"
     ),
-    contenders={"isthmus": contender(_isthmus), "eventsourcing": eventsourcing},
+    contenders={"isthmus": turn(_isthmus), "eventsourcing": eventsourcing},
     figures=figures,
 )

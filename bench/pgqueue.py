@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.callers import rate
 from bench.contest import Benchmark, Contender, Measures, Results
 from bench.figure import Figure, figure
 from bench.order import Order, orders
@@ -119,8 +120,8 @@ async def _measured(opened: Any, counts: "tuple[int, int]") -> Measures:
     single, batches = counts
     async with opened as (send, send_batch, consume):
         await send()
-        one = await _rate(send, single, SENDERS)
-        many = await _rate(send_batch, batches, 1) * BATCH
+        one = await rate(lambda _: send(), range(single), callers=SENDERS)
+        many = BATCH * await rate(lambda _: send_batch(), range(batches), callers=1)
         total = 1 + single + batches * BATCH
         began = time.perf_counter()
         await consume(total)()
@@ -129,18 +130,6 @@ async def _measured(opened: Any, counts: "tuple[int, int]") -> Measures:
             "enqueue.batch": many,
             "consume": total / (time.perf_counter() - began),
         }
-
-
-async def _rate(send: Send, count: int, callers: int) -> float:
-    left: Iterator[int] = iter(range(count))
-
-    async def caller() -> None:
-        for _ in left:
-            await send()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    return count / (time.perf_counter() - began)
 
 
 def contender(opened: Callable[[str], Any], counts: "tuple[int, int]") -> Contender:

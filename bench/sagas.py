@@ -1,16 +1,14 @@
 """Durable sagas of three steps, beside DBOS: one after the other, and sixteen at a time."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from bench.contest import Benchmark, Contender, Measures, Results
+from bench.callers import rate
+from bench.contest import Benchmark, Measures, Results
 from bench.figure import Figure, figure
-from bench.ours import app_in, run, running
+from bench.ours import app_in, running, turn
 from isthmus import Saga
 
 WORDS = "x" * 200
@@ -87,23 +85,10 @@ async def _measured(once: Once, name: str) -> Measures:
     found, number = dict[str, float](), 0
     for callers, counts in COUNTS.items():
         count = counts[name]
-        began = time.perf_counter()
-        await _all(once, iter(range(number, number + count)), callers)
-        found[f"c{callers}"] = count / (time.perf_counter() - began)
+        numbers = range(number, number + count)
+        found[f"c{callers}"] = await rate(once, numbers, callers=callers)
         number += count
     return found
-
-
-async def _all(once: Once, left: Iterator[int], callers: int) -> None:
-    async def caller() -> None:
-        for each in left:
-            await once(each)
-
-    await asyncio.gather(*(caller() for _ in range(callers)))
-
-
-def contender(main: Callable[[Path], Coroutine[Any, Any, Measures]]) -> Contender:
-    return lambda folder: run(main(folder))
 
 
 def figures(results: Results) -> Sequence[Figure]:
@@ -132,6 +117,6 @@ BENCHMARK = Benchmark(
         "begins; by one caller, and by sixteen. isthmus: durability=full; DBOS: its defaults on "
         "SQLite, a rollback journal with synchronous=FULL"
     ),
-    contenders={"isthmus": contender(_isthmus), "dbos": contender(_dbos)},
+    contenders={"isthmus": turn(_isthmus), "dbos": turn(_dbos)},
     figures=figures,
 )
