@@ -29,6 +29,9 @@ bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the
 bench-services: $(READY)/isthmus $(READY)/bench  ## Measure serving and calling, beside peers
 	@$(PY) -m bench rest client rpc http_layers
 
+bench-state: $(READY)/isthmus $(READY)/bench  ## Measure sagas, events and PostgreSQL, beside peers
+	@$(PY) -m bench sagas events pgqueue
+
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience
 
@@ -37,8 +40,11 @@ bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost
 setup: $(READY)/isthmus $(READY)/test $(READY)/check  ## Make .venv with isthmus and every tool (no-op when up to date)
 
 test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
-	@$(PY) -m pytest -q --ignore=tests/docs -n $(or $(JOBS),2) -m "not torture" $(T)
-	@$(PY) -m pytest -q -n $(or $(JOBS),2) -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
+	@$(PY) -m pytest -q --ignore=tests/docs --ignore=tests/engines/postgres -n $(or $(JOBS),2) -m "not torture" $(T)
+	@ORDEAL=$(or $(ORDEAL),0.5) $(PY) -m pytest -q --ignore=tests/engines/postgres -n $(or $(JOBS),2) -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
+
+test-engines: $(READY)/isthmus $(READY)/test  ## Run the tests of engines that need a server; T="-k lease" narrows
+	@$(PY) -m pytest -q -n $(or $(JOBS),2) tests/engines/postgres $(T)
 
 torture: $(READY)/isthmus $(READY)/test  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)
@@ -103,4 +109,4 @@ $(READY)/%: pyproject.toml requirements/dev.txt tools/setup
 	@tools/setup $(VENV) $*
 	@mkdir -p $(READY) && touch $@
 
-.PHONY: demo shop tour bench bench-resilience bench-services setup test torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help
+.PHONY: demo shop tour bench bench-state bench-resilience bench-services setup test test-engines torture simulate faults mutate check lint types imports public docs api fmt shape lock clean help

@@ -20,6 +20,9 @@ NAMES = (
     "rest",
     "client",
     "rpc",
+    "sagas",
+    "events",
+    "pgqueue",
 )
 
 

@@ -1,18 +1,19 @@
 """Apps as `isthmus run` runs them: on uvloop where it is installed, with its garbage collection."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from bench.contest import Contender, Measures
 from bench.order import Order
 from isthmus import App
 from isthmus.cli.process import collect_seldom
 from isthmus.handling.running.runtime import Runtime
 from isthmus.messaging import Queue
 
-__all__ = ["Durability", "app_in", "run", "running", "send_all"]
+__all__ = ["Durability", "app_in", "run", "running", "send_all", "turn"]
 
 T = TypeVar("T")
 Durability = Literal["normal", "full"]
@@ -29,6 +30,11 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         from uvloop import new_event_loop as factory
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
+
+
+def turn(main: Callable[[Path], Coroutine[Any, Any, Measures]]) -> Contender:
+    """Return a contender that runs `main` as we do."""
+    return lambda folder: run(main(folder))
 
 
 @asynccontextmanager

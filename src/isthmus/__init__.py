@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Retry,
         Timeout,
     )
+    from isthmus.sagas import Compensate, Saga
     from isthmus.schema import schema, upcaster
     from isthmus.services import Problem
     from isthmus.services.client import Client
@@ -114,6 +115,7 @@ _HOMES = {
         "Retry",
         "Timeout",
     ),
+    "isthmus.sagas": ("Compensate", "Saga"),
     "isthmus.schema": ("schema", "upcaster"),
     "isthmus.services": ("Problem",),
     "isthmus.services.versioning": ("MediaType", "Uri"),
@@ -132,6 +134,7 @@ __all__ = [
     "Cache",
     "CircuitBreaker",
     "Client",
+    "Compensate",
     "ConfigError",
     "ConflictError",
     "CorruptedError",
@@ -163,6 +166,7 @@ __all__ = [
     "Reject",
     "RemoteError",
     "Retry",
+    "Saga",
     "SchemaError",
     "Secret",
     "Service",

@@ -28,6 +28,7 @@ from isthmus.handling.consuming.options import HandlerWords
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.model import Model
+from isthmus.handling.ownership import DeclaredDatabase
 from isthmus.handling.unit import joined, transaction
 from isthmus.settings import Place, SecretSource, Settings
 from isthmus.signals import Signals
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from isthmus.handling.sync.sync_app import SyncApp
     from isthmus.messaging import Keeping, Queue, Topic
     from isthmus.resilience import Policy, SharedState
+    from isthmus.sagas import Sagas
+    from isthmus.sagas.door import Make
+    from isthmus.sagas.options import SagaWords
     from isthmus.schema.formats.choice import Choice
     from isthmus.services.adapter.door import Implementation
     from isthmus.services.client.client import Client
@@ -53,7 +57,10 @@ if TYPE_CHECKING:
     from isthmus.services.serving.embedded import Embedded
     from isthmus.services.versioning.reader import Choice as VersionChoice
     from isthmus.services.versioning.reader import Place as VersionPlace
+    from isthmus.sourcing import Aggregate, Command, Projection, Query
+    from isthmus.sourcing.read_model import ReadModel
     from isthmus.streams import Stream
+    from isthmus.streams.options import GroupWords
     from isthmus.versions import Versions
 
 __all__ = ["App", "Module"]
@@ -368,6 +375,105 @@ class Module:
             format=format,
         )
 
+    # --- event sourcing ---------------------------------------------------------------------
+
+    def aggregate(
+        self,
+        name: str,
+        state: type[T],
+        *,
+        initial: T | None = None,
+        partitions: int = 1,
+        snapshot_every: int | None = None,
+        keep_ids: Span = 30 * 86400.0,
+        cache: int = 10_000,
+    ) -> "Aggregate[T]":
+        """Declare aggregates of one frozen type, whose `decide(command)` returns events and whose
+        `evolve(event)` returns the next state; what happened is kept, as the log of this name.
+
+        It begins as `initial`, else as `state()`. With one of `partitions` (1) all events have
+        one order; with several, those of each aggregate do. The state is kept after every
+        `snapshot_every` events (None: never), so that longer histories load quickly. The id of
+        a command is remembered for `keep_ids` seconds (30 days); `cache` states (10,000) are
+        kept at hand.
+        """
+        from isthmus.sourcing import Aggregate
+
+        return Aggregate(
+            name,
+            state,
+            self.declarations,
+            initial=initial,
+            partitions=partitions,
+            snapshot_every=snapshot_every,
+            keep_ids=keep_ids,
+            cache=cache,
+        )
+
+    def projection(
+        self,
+        name: str,
+        of: "Aggregate[Any]",
+        *,
+        into: "Sequence[ReadModel]" = (),
+        version: int = 1,
+        **options: "Unpack[GroupWords]",
+    ) -> "Callable[[Callable[..., Any]], Projection]":
+        """Have a function make what is read of the events of some aggregates: each event, with
+        all that the function writes by `tx` and `into`, is one commit with its position.
+
+            @app.projection("balances", accounts, into=[table])
+            async def balances(event: Recorded[Deposited | Withdrawn], tx: Transaction): ...
+
+        Aggregates are projected in parallel, each in order. What fails is tried until it works,
+        and its aggregate waits. A new `version`, like `balances.rebuild()`, is built beside the
+        one that is read. Options are a group's, see `isthmus.streams.GroupOptions`.
+        """
+        from isthmus.sourcing import Projection
+
+        def projected(function: Callable[..., Any]) -> Projection:
+            return Projection(
+                name, of, function, self.declarations, into=into, version=version, **options
+            )
+
+        return projected
+
+    def command(
+        self, name: str, *, keep_ids: Span = 30 * 86400.0
+    ) -> "Callable[[Callable[..., Awaitable[T]]], Command[T]]":
+        """Have a function handle commands of the type that it takes, as one transaction, run
+        again on conflict; once for each id, which is remembered for `keep_ids` seconds.
+
+            @app.command("transfer")
+            async def transfer(command: Transfer) -> Receipt: ...
+
+            receipt = await transfer(Transfer("acc-1", "acc-2", 10), id=request_id)
+        """
+        from isthmus.sourcing import Command
+
+        def handled(function: Callable[..., Awaitable[T]]) -> Command[T]:
+            return Command(name, function, self.declarations, keep_ids=keep_ids)
+
+        return handled
+
+    def query(
+        self, name: str, *of: "Projection", timeout: Span = 10.0
+    ) -> "Callable[[Callable[..., Awaitable[T]]], Query[T]]":
+        """Have a function answer a question about what projections wrote; asked `after` a
+        position, it waits for `timeout` seconds until they show it.
+
+            @app.query("balance", balances)
+            async def balance(account: str, tx: Transaction) -> int: ...
+
+            amount = await balance("acc-1", after=handled.position)
+        """
+        from isthmus.sourcing import Query
+
+        def answered(function: Callable[..., Awaitable[T]]) -> Query[T]:
+            return Query(name, function, self.declarations, of=of, timeout=timeout)
+
+        return answered
+
     def schedule(
         self,
         name: str,
@@ -395,6 +501,33 @@ class Module:
             catch_up=catch_up,
             **options,
         )
+
+    # --- sagas ------------------------------------------------------------------------------
+
+    def saga(
+        self,
+        name: str,
+        *,
+        version: int = 1,
+        on: "Sequence[Topic[Any]]" = (),
+        **options: Unpack["SagaWords"],
+    ) -> "Make":
+        """Have an async function run as a saga: durable, its steps remembered, and undone if it
+        cannot be completed.
+
+            @app.saga("fulfil", version=1)
+            async def fulfil(saga: Saga, order: Order) -> Receipt:
+                await saga.step(reserve, order, undo=release)
+                return await saga.step(charge, order, undo=refund)
+
+            handle = await fulfil.start(order, id=order.id)
+
+        Versions live side by side: a saga that runs ends by the one it was started with. `on`:
+        topics whose events it may wait for. All options: `isthmus.sagas.options.SagaOptions`.
+        """
+        from isthmus.sagas.door import saga
+
+        return saga(self.declarations, name, version=version, on=on, **options)
 
     # --- what handlers stand on -------------------------------------------------------------
 
@@ -489,6 +622,7 @@ class App(Module):
         secrets: SecretSource | None = None,
     ) -> None:
         super().__init__(name)
+        self.declarations.database = DeclaredDatabase(name=name)
         self.declarations.secrets = secrets
         self._urls = (engine, store)
         self._settings, self._clock = settings, clock or SystemClock()
@@ -503,6 +637,18 @@ class App(Module):
         """Give settings that win over all others, as the command line's do: `engine=`,
         `port=`. Call it before `open`; a wrong one is a ConfigError then."""
         self._configured |= values
+
+    def database(self, *, shared: bool = False, tables: Mapping[str, str] | None = None) -> None:
+        """Say whose the store is. By default it is this service's alone: another App, one of
+        another name, that opens it is refused at its start, with the owner's name.
+
+        `shared` lets those in that say so too; `tables` lists each of its tables with its
+        owner, a service or a module of one: `{"orders": "shop", "payments": "billing"}`.
+
+        Raises:
+            ConfigError: It was said before, or `tables` of a database that is not shared.
+        """
+        self.declarations.own(shared=shared, tables=tables or {})
 
     # --- life -------------------------------------------------------------------------------
 
@@ -696,6 +842,14 @@ class App(Module):
         engine = engine or settings.engine or f"sqlite:///{self.name}.db"
         urls = {"engine": engine, "store": store or settings.store}
         return msgspec.structs.replace(settings, **urls | self._configured)
+
+    @property
+    def sagas(self) -> "Sagas":
+        """The sagas of the store, whichever App started them, to list, show and look after; once
+        the App is open: `await app.sagas.list(status="stuck")`."""
+        from isthmus.sagas import Sagas
+
+        return Sagas(self.declarations.host)
 
     def settings_report(self) -> Report:
         """Return all settings, those of `settings_of` too, with where each was found and what is

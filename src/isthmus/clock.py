@@ -17,7 +17,9 @@ _log = logging.getLogger("isthmus.clock")
 
 
 def seconds(span: Span) -> float:
-    """Return `span` as float seconds."""
+    """Return `span` as float seconds; raises TypeError for a text, as "1d"."""
+    if isinstance(span, str):
+        raise TypeError(f"{span!r}: expected seconds, as 1.5, or a timedelta")
     return span.total_seconds() if isinstance(span, timedelta) else float(span)
 
 

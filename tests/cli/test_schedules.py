@@ -25,7 +25,7 @@ def scheduled(project: Any) -> Any:
         await running
 
     async def known() -> None:
-        async with app.__class__("looker", engine="sqlite:///shop.db") as looker:
+        async with app.__class__("shop", engine="sqlite:///shop.db") as looker:
             timetable = Timetable(looker.declarations.host.store)
             while not await timetable.all():
                 pass

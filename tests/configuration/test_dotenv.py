@@ -56,5 +56,7 @@ def test_each_line_that_is_none_is_named_and_none_is_shown(here: Path):
 
 
 def test_one_that_is_not_there_is_named(here: Path):
-    with pytest.raises(ConfigError, match=r"cannot read .*missing.env, which env_file names"):
+    with pytest.raises(
+        ConfigError, match=r"missing.env, which env_file \(ISTHMUS_ENV_FILE\) names: No such file"
+    ):
         dotenv(here / "missing.env")

@@ -180,7 +180,7 @@ def test_an_unknown_annotation_is_refused_by_name() -> None:
 async def test_a_resource_that_nobody_gives_is_refused_with_the_way_out(memory: Host) -> None:
     async def handle(value: Order, user: User) -> None: ...
 
-    with pytest.raises(ConfigError, match=r"'user' is a User.*@app\.resource.*payload: Order"):
+    with pytest.raises(ConfigError, match=r"'user' is of type User.*resource.*payload: Order"):
         handler_of(handle).bind(memory)
 
 

@@ -185,7 +185,7 @@ async def test_what_is_due_is_told() -> None:
 async def test_what_was_missed_while_nothing_ran_is_caught_up(
     url: str, clock: ManualClock, catch_up: CatchUp, expected: list[int]
 ) -> None:
-    keeping = App("other", engine=url, clock=clock)  # keeps memory:// alive in between
+    keeping = App("shop", engine=url, clock=clock)  # keeps memory:// alive in between
     first = Process(url, clock, every=10, catch_up=catch_up)
     second = Process(url, clock, every=10, catch_up=catch_up)
     async with keeping:
@@ -239,7 +239,7 @@ def test_all_is_bounded_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_changed_definition_takes_effect_with_the_deploy(
     url: str, clock: ManualClock
 ) -> None:
-    keeping = App("other", engine=url, clock=clock)
+    keeping = App("shop", engine=url, clock=clock)
     old, new = Process(url, clock, every=3600), Process(url, clock, every=10)
     async with keeping:
         async with old.running():

@@ -38,7 +38,10 @@ def test_nothing_but_comments_is_nothing() -> None:
     assert texts("-- a;\n/* b; */ ; ;\n") == []
 
 
-@pytest.mark.parametrize("quoted", ["'a;b'", "'it''s;'", '"a;b"', "[a;b]", "`a;b`", "1 /* ; */"])
+@pytest.mark.parametrize(
+    "quoted",
+    ["'a;b'", "'it''s;'", '"a;b"', "[a;b]", "`a;b`", "1 /* ; */", "$$;$$", "$x$;$$;$x$"],
+)
 def test_a_quoted_semicolon_ends_nothing(quoted: str) -> None:
     assert texts(f"select {quoted}; select 2") == [f"select {quoted}", "select 2"]
 

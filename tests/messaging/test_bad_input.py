@@ -347,3 +347,11 @@ async def test_a_handler_that_ignores_its_end_once_does_not_save_the_next() -> N
         (letter,) = await orders.dead_letters.list()
         assert "hangs" in letter.message.body.decode()
         assert (await orders.stats()).leased == 0
+
+
+def test_a_topic_of_nothing_and_a_span_in_words_are_refused_where_they_are_said() -> None:
+    app = App("shop", engine="memory://")
+    with pytest.raises(ConfigError, match="topic 'orders': say what it carries"):
+        app.topic("orders")
+    with pytest.raises(TypeError, match="'1d': expected seconds"):
+        app.queue("orders", Order, retention="1d")  # pyright: ignore[reportArgumentType]

@@ -121,7 +121,7 @@ async def test_a_handler_that_returns_nothing_says_that_it_is_done(app: App) -> 
     async with app.test():
         assert await prices.request(Ask("lamp"), result=type(None)) is None
         assert done == ["lamp"]
-        with pytest.raises(SchemaError):
+        with pytest.raises(SchemaError, match=r"request to .*: the answer is not a"):
             await prices.request(Ask("lamp"), result=Quote)
 
 
@@ -680,6 +680,7 @@ class Quote(msgspec.Struct):
     cents: int = 1
 
 app = App("prices", engine={engine!r})
+app.database(shared=True, tables={{"asked": "prices"}})
 prices = app.queue("prices", Ask)
 
 @prices.handler()
@@ -694,6 +695,7 @@ async def test_another_process_answers(tmp_path: Path) -> None:
     engine = f"sqlite:///{tmp_path}/shop.db"
     (tmp_path / "service.py").write_text(SERVICE.format(engine=engine))
     app = App("shop", engine=engine)
+    app.database(shared=True, tables={"asked": "prices"})
     prices = app.queue("prices", Ask)
     argv = [sys.executable, "-m", "isthmus", "run", "service:app"]
     async with app:

@@ -394,3 +394,17 @@ def test_one_class_is_the_past_of_one_type(versions: Versions) -> None:
         versions.change("v2", Cash)(Again)
     with pytest.raises(ConfigError, match="change that one"):
         versions.change("v2", OrderV1)(type("Late", (), {"__doc__": "told"}))
+
+
+def test_a_function_whose_name_is_almost_that_of_a_lead_is_refused() -> None:
+    class TotalInCents:
+        """Totals are in cents."""
+
+        def upgrad(self, old: dict[str, Any]) -> dict[str, Any]:
+            return old
+
+        def rounded(self, total: float) -> int:
+            return round(total)
+
+    with pytest.raises(ConfigError, match=r"upgrad is not looked at; upgrade was meant\?"):
+        Versions("v2", "v1").change("v2", Order)(TotalInCents)

@@ -17,6 +17,13 @@ COMMANDS = {
         "See, search, replay and drop what could not be handled.",
     ),
     "streams": ("isthmus.cli.streams:streams", "See streams and lag; read, seek, trim."),
+    "database": ("isthmus.cli.database:database", "See whose the database is; release it."),
+    "sagas": ("isthmus.cli.sagas:sagas", "See sagas; show, resume, cancel, compensate them."),
+    "projections": (
+        "isthmus.cli.projections:projections",
+        "See how far projections are; build one anew.",
+    ),
+    "events": ("isthmus.cli.events:events", "Copy the events of an aggregate out, and in."),
     "schedules": ("isthmus.cli.schedules:schedules", "See schedules; pause, resume, trigger."),
     "api": ("isthmus.cli.api:api", "Compare revisions of an API; tell what versions changed."),
     "settings": ("isthmus.cli.settings:settings", "Show settings, and where each is from."),

@@ -28,7 +28,10 @@ def dotenv(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}, which env_file names: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"cannot read {path}, which env_file (ISTHMUS_ENV_FILE) names: {why}"
+        ) from error
     said, faults = dict[str, str](), list[str]()
     for number, line in _told(lines):
         if found := _LINE.fullmatch(line):

@@ -5,7 +5,7 @@ Declaring is done at import time and needs no engine. When the App opens, each
 `worker` is then run until it is drained.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from isthmus.configuration.section import Readable
@@ -13,6 +13,7 @@ from isthmus.configuration.source import SecretSource
 from isthmus.errors import ConfigError
 from isthmus.handling.host import Host
 from isthmus.handling.model import Declared, Model
+from isthmus.handling.ownership import DeclaredDatabase
 
 __all__ = ["Declarations", "Opening", "Worker"]
 
@@ -50,6 +51,8 @@ class Declarations:
         self.sections: list[Readable] = []
         self.secrets: SecretSource | None = None
         """Where the program says that secrets are looked up."""
+        self.database: DeclaredDatabase | None = None
+        """Whose the store is said to be; of an App only: a Module runs in somebody's."""
         self.overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         """Functions that are called instead of others, resources' and dependencies': in tests."""
         self._shared: dict[type, Any] = {}
@@ -106,6 +109,16 @@ class Declarations:
         if kind not in kept:
             kept[kind] = kind()
         return kept[kind]
+
+    def own(self, *, shared: bool, tables: Mapping[str, str]) -> None:
+        """Say whose the store is; ConfigError if that was said, or makes no sense."""
+        if tables and not shared:
+            raise ConfigError(
+                "tables have owners where a database is shared: say shared=True, or leave them out"
+            )
+        record = DeclaredDatabase(name=self.name, shared=shared, tables=dict(tables))
+        self.declare(record)
+        self.database = record
 
     def configure_by(self, section: Readable) -> None:
         """Have `section` read before anything is opened."""

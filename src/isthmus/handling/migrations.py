@@ -18,7 +18,10 @@ __all__ = ["MigrationApplied", "Migrations"]
 _log = logging.getLogger("isthmus.migrations")
 
 TABLE = """create table if not exists isthmus_migrations
-    (name text primary key, checksum text not null, applied_at real not null)"""
+    (name text primary key, checksum text not null, applied_at double precision not null)"""
+
+LOCKS = {"postgresql": "select pg_advisory_xact_lock(360120323)"}
+"""What lets one process at a time migrate, where a database has many writers."""
 
 OURS = frozenset({"begin", "commit", "end", "rollback", "savepoint", "release"})
 """First words of statements that would break the transaction a migration runs in."""
@@ -69,6 +72,8 @@ class Migrations:
         files = self._read()
 
         async def step(tx: Transaction) -> str | None:
+            if (lock := LOCKS.get(host.store.capabilities.sql)) is not None:
+                await tx.fetch(lock)
             return await self._apply_next(files, tx, now=host.clock.now())
 
         while (name := await repeat(host.store, step)) is not None:

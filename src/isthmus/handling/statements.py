@@ -11,7 +11,8 @@ __all__ = ["Statement", "statements"]
 _TOKEN = re.compile(
     r"""
       (?P<blank>  \s+ | --[^\n]* | /\*.*?\*/ )
-    | (?P<quoted> '[^']*' | "[^"]*" | `[^`]*` | \[[^\]]*\] )
+    | (?P<quoted> '[^']*' | "[^"]*" | `[^`]*` | \[[^\]]*\]
+      | \$(?P<tag>[^\W\d]\w*)?\$.*?\$(?(tag)(?P=tag))\$ )
     | (?P<broken> /\* | ['"`\[] )
     | (?P<word>   [\w$]+ )
     | (?P<end>    ; )
@@ -35,7 +36,7 @@ def statements(text: str) -> Iterator[Statement]:
     """Yield the statements of `text`, comments before them left out.
 
     A semicolon ends a statement; those within strings, names and comments don't, and
-    CREATE TRIGGER ends with `; END;`.
+    CREATE TRIGGER ends with `; END;`. Dollar quotes, `$$ ... $$`, are PostgreSQL's.
 
     Raises:
         ConfigError: A string, name or comment has no end.

@@ -11,7 +11,7 @@ from typing import TypeVar
 from isthmus.clock import Span, seconds
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import deadline, remaining
-from isthmus.errors import ConfigError, TimedOutError
+from isthmus.errors import ConfigError, SchemaError, TimedOutError
 from isthmus.handling.host import Host
 from isthmus.handling.remote import PROBLEM, problem_error
 from isthmus.handling.requests import CORRELATION, KEEP, REPLY_TO
@@ -70,7 +70,9 @@ class Requests:
 
     async def _answer(self, waiting: Waiting, left: float) -> Message:
         if not await self._clock.wait(waiting.came, remaining(left)):
-            raise TimedOutError(f"{self._what}: no answer within {left:.3g} s; it ran, perhaps")
+            raise TimedOutError(
+                f"{self._what}: no answer within {round(left, 2):g} s; it ran, perhaps"
+            )
         if waiting.reply is None:
             raise TimedOutError(f"{self._what}: the App was closed meanwhile; it ran, perhaps")
         return waiting.reply
@@ -78,7 +80,11 @@ class Requests:
     def _read(self, reply: Message, result: Schema[R]) -> R:
         if reply.datacontenttype == PROBLEM:
             raise problem_error(reply.body, request=self._what)
-        return Wire(result, place="").read(reply)
+        try:
+            return Wire(result, place="").read(reply)
+        except SchemaError as error:
+            told = f"{self._what}: the answer is {error}"
+            raise SchemaError(told, problems=error.problems) from error
 
 
 def _above_zero(timeout: Span) -> float:

@@ -46,6 +46,8 @@ class Topic(Generic[T]):
         format: Choice = None,
     ) -> None:
         self.name = checked(name, what="topic")
+        if not payload:
+            raise ConfigError(f"topic {name!r}: say what it carries: app.topic({name!r}, Order)")
         self.schema: Schema[T] = schema_of(_either(payload))
         self.wire: Wire[T] = Wire(self.schema, place=name, format=format)
         self._declared = declared
@@ -126,6 +128,10 @@ class Topic(Generic[T]):
             return function
 
         return attached
+
+    def has(self, name: str) -> bool:
+        """Whether it has a subscription of this name."""
+        return name in self._subscriptions
 
     def __getitem__(self, name: str) -> Subscription:
         """Return one subscription: its dead letters, statistics, pausing."""

@@ -36,8 +36,13 @@ class PolicySignal(Signal, frozen=True, kw_only=True):
     """The policy's name; "" if it has none."""
 
     def __str__(self) -> str:
-        values = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__[1:])
+        values = (f"{name}={_shown(getattr(self, name))}" for name in self.__struct_fields__[1:])
         return f"{self.policy or 'a policy'}: {type(self).__name__} {' '.join(values)}"
+
+
+def _shown(value: object) -> str:
+    """Return `value` as it is read in a log: spans to a thousandth."""
+    return repr(round(value, 3) if isinstance(value, float) else value)
 
 
 class CallTimedOut(PolicySignal, frozen=True, kw_only=True):

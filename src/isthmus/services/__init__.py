@@ -4,6 +4,7 @@ from isthmus.services.declared import DeclaredMount, DeclaredRoute
 from isthmus.services.doors import add_middleware, application, mount, route
 from isthmus.services.layers.conditional import Conditional
 from isthmus.services.layers.idempotency import Idempotency, Idempotent
+from isthmus.services.layers.problems import Problems
 from isthmus.services.problem import Problem
 from isthmus.services.rest.events import ServerSentEvent
 from isthmus.services.rest.formats import FORMATS, JSON, MESSAGEPACK, Format
@@ -32,6 +33,7 @@ __all__ = [
     "Paging",
     "Preconditions",
     "Problem",
+    "Problems",
     "Query",
     "Reply",
     "ServerSentEvent",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, Unpack
 
 from starlette.types import ASGIApp
 
+from isthmus.errors import ConfigError
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.services.layers.idempotency import Idempotency, Idempotent
@@ -33,6 +34,8 @@ def route(
         ConfigError: The path is malformed or taken, an option is out of its range, or a
             parameter cannot be given.
     """
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f'write @app.{method.lower()}("/path"), with the path that is answered')
     options = route_options(f"{method} {path}", **words)
 
     def attached(function: Function) -> Function:
@@ -57,7 +60,15 @@ def mount(
     idempotency: Idempotency | None = None,
     body_limit: int | None = None,
 ) -> None:
-    """Have a foreign ASGI application answer everything below `path`."""
+    """Have a foreign ASGI application answer everything below `path`.
+
+    Raises:
+        ConfigError: It is none, or an option cannot be meant.
+    """
+    if idempotency is not None and not isinstance(idempotency, Idempotency):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            f"mount {path}: idempotency={idempotency!r}: expected isthmus.services.Idempotency()"
+        )
     made = Mount(path, application, body_limit=MOUNT_LIMIT if body_limit is None else body_limit)
 
     async def opening(host: Host) -> None:

@@ -9,6 +9,7 @@
   `Close`, `Refuse`, `Corrupt`: a network that fails, between a client and a real server.
 * `AdapterContract`: one contract for all implementations of an interface, and its fake;
   `Recorded`: over the real API, as it was recorded; `using`: another in their place.
+* `replay`: recorded histories of sagas, played against the code of today.
 * `Torture`: real processes that are killed, frozen and begun anew; a `Recorder` of
   what they told, and a `Reckoning` of what became of it.
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         TransactionConformance,
     )
     from isthmus.testing.model import OpenEmpty, log_model, queue_model, store_model
+    from isthmus.testing.sagas.replay import replay
 
 __all__ = [
     "AdapterContract",
@@ -83,11 +85,13 @@ __all__ = [
     "Witness",
     "log_model",
     "queue_model",
+    "replay",
     "store_model",
     "using",
 ]
 
 _PLAIN = {
+    "replay": "isthmus.testing.sagas.replay",
     "Recorded": "isthmus.testing.adapters.recorded",
     "using": "isthmus.testing.adapters.using",
 }

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
@@ -11,6 +12,11 @@ from isthmus.schema.kinds import is_model, type_name
 from isthmus.versions.errors import MigrationError
 
 __all__ = ["Change", "Lead", "made"]
+
+_WORDS = ("upgrade", "downgrade")
+
+ALMOST = 0.85
+"""How like one another two names are of which one is taken for the other, 0 to 1."""
 
 Lead = Callable[[Any], Any]
 """One document, mostly a dict, to its next or previous form. It may change what it is given."""
@@ -73,7 +79,8 @@ def made(cls: type, version: str, *, subject: Any, operation: str) -> Change:
         ConfigError: It has neither words nor functions, or they are not what is expected.
     """
     described: Any = cls()
-    upgrade, downgrade = (_lead(cls, described, word) for word in ("upgrade", "downgrade"))
+    _refuse_misspelt(cls)
+    upgrade, downgrade = (_lead(cls, described, word) for word in _WORDS)
     told = inspect.cleandoc(cls.__doc__ or "")
     if not (told or upgrade or downgrade):
         raise ConfigError(
@@ -90,6 +97,13 @@ def made(cls: type, version: str, *, subject: Any, operation: str) -> Change:
         upgrade=upgrade,
         downgrade=downgrade,
     )
+
+
+def _refuse_misspelt(cls: type) -> None:
+    """Raises ConfigError for a function that would never be called, as `upgrad`."""
+    for name in vars(cls).keys() - set(_WORDS):
+        for meant in get_close_matches(name, _WORDS, n=1, cutoff=ALMOST):
+            raise ConfigError(f"{cls.__qualname__}.{name} is not looked at; {meant} was meant?")
 
 
 def _lead(cls: type, described: Any, word: str) -> Lead | None:

@@ -31,6 +31,8 @@ class Site:
     def __init__(self, file: Path) -> None:
         engine = f"sqlite:///{file}?durability=normal"
         self.service, self.app = App("service", engine=engine), App("shop", engine=engine)
+        for each in (self.service, self.app):
+            each.database(shared=True)
         self.prices: Queue[Ask] = self.app.queue("prices", Ask)
         self.orders: Queue[Ask] = self.app.queue("orders", Ask)
         self.flask = flask.Flask("shop")

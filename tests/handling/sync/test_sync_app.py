@@ -9,6 +9,7 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -423,3 +424,9 @@ def test_the_end_of_the_process_closes_it(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("closed\n", "", 0)
+
+
+def test_a_coroutine_is_refused_where_its_function_belongs(shop: Shop) -> None:
+    made: Any = shop.orders.stats()
+    with pytest.raises(ConfigError, match=r"give the function.*: call\(\.\.\.stats\)"):
+        shop.app.sync().call(made)

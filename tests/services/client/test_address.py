@@ -58,8 +58,11 @@ def test_what_is_named_in_the_path_is_quoted() -> None:
     for wrong in ("", ".", ".."):
         with pytest.raises(ConfigError, match="id="):
             address.url("/c/{id}", named={"id": wrong})
-    with pytest.raises(ConfigError, match=r"has \{id\}"):
+    with pytest.raises(ConfigError, match=r"has \{id\}, but path_params= does not"):
         address.url("/c/{id}", named={})
+    with pytest.raises(ConfigError, match=r"has \{id\}: give path_params=\{'id': \.\.\.\}"):
+        address.url("/c/{id}")
+    assert address.url("/c?like={id}") == f"{BASE}/c?like=%7Bid%7D"
 
 
 @given(st.text(min_size=1).filter(lambda text: text not in {".", ".."}))

@@ -526,3 +526,10 @@ async def test_calls_at_once_have_connections_of_their_own_and_keep_them(
     for _ in range(2):
         await asyncio.gather(*(payments.get("/x") for _ in range(5)))
     assert upstream.connections == 5
+
+
+@pytest.mark.parametrize("word", ["policy", "auth", "headers", "tls"])
+def test_what_is_no_option_of_a_client_is_refused_where_it_is_made_and_not_shown(word: str) -> None:
+    with pytest.raises(ConfigError, match=f"client 'pay': {word}= was given str; expected") as told:
+        Client("pay", "https://pay.example", **{word: "s3cret"})  # pyright: ignore[reportArgumentType]
+    assert "s3cret" not in str(told.value)

@@ -1,21 +1,23 @@
 """What the AsyncAPI document promises of what an App declares."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.javascript import Javascript, javascript
 from tests.services.documents import torture
 
 from isthmus import App
 from isthmus.handling.model import Model
-from isthmus.messaging import DeclaredHandler
-from isthmus.schema import schema_of
 from isthmus.services.documents import asyncapi, openapi
 from isthmus.services.documents.draft07 import as_draft_07
 
+SHOP = Path(__file__).parents[3] / "examples" / "shop"
 WARNING = 1
 """The least severe that is a fault, as the validator counts; above are hints."""
 
@@ -38,6 +40,17 @@ def test_the_document_is_valid(validator: Javascript) -> None:
     assert seen["channels"] == ["parcels", "pets", "moments", "blobs", "numbers", "rides"]
     assert "receive.pets.cats" in seen["operations"]
     assert {"torture.parcel", "Cat", "Dog", "Moment"} <= set(seen["messages"])
+
+
+@pytest.mark.timeout(400)
+def test_the_shop_s_documents_are_valid(validator: Javascript) -> None:
+    told = list[dict[str, Any]]()
+    for command in ("asyncapi", "openapi"):
+        argv = [sys.executable, "-m", "isthmus", command, "shop:app"]
+        done = subprocess.run(argv, cwd=SHOP, check=True, capture_output=True, timeout=60)
+        told.append(json.loads(done.stdout))
+    assert validated(validator, told[0])["channels"] == ["orders", "order-accepted", "ledger"]
+    assert list(OpenAPIV31SpecValidator(told[1]).iter_errors()) == []
 
 
 @pytest.mark.timeout(400)
@@ -163,23 +176,59 @@ def test_classes_and_channels_of_one_name_are_kept_apart() -> None:
     assert list(document["components"]["messages"]) == ["Order", "Order_2"]
 
 
-class Answering(DeclaredHandler, frozen=True, kw_only=True):
-    """A handler whose record tells what it answers requests with."""
+class Ask(msgspec.Struct):
+    sku: str
 
-    gives: Any
+
+class Quote(msgspec.Struct):
+    cents: int
+
+
+class Sold(msgspec.Struct):
+    sku: str
+
+
+@pytest.fixture
+def priced() -> App:
+    app = App("prices", engine="memory://")
+    prices = app.queue("prices", Ask, format="msgpack")
+    app.queue("plain", Ask)
+    app.stream("asked", Ask, format="avro")
+    news = app.topic("news", Ask, Sold, format="msgpack")
+
+    @prices.handler()
+    async def quote(ask: Ask) -> Quote:
+        return Quote(len(ask.sku))
+
+    @news.subscription("sold")
+    async def sold(sold: Sold) -> Quote:
+        return Quote(0)
+
+    return app
 
 
 @pytest.mark.timeout(400)
-def test_an_answer_is_a_reply_where_the_model_tells_it(validator: Javascript) -> None:
-    model = Model()
-    for record in torture.app.describe():
-        if isinstance(record, DeclaredHandler) and record.name == "parcels":
-            gives = schema_of(torture.Moment)
-            record = Answering(**msgspec.structs.asdict(record), gives=gives)  # noqa: PLW2901
-        model.add(record)
-    document = asyncapi(model)
+def test_what_a_handler_returns_is_the_reply(priced: App, validator: Javascript) -> None:
+    document = asyncapi(priced.describe())
     validated(validator, document)
-    reply = document["operations"]["receive.parcels"]["reply"]
-    assert reply["channel"] == {"$ref": "#/channels/parcels.reply"}
-    assert reply["messages"] == [{"$ref": "#/channels/parcels.reply/messages/Moment"}]
-    assert document["channels"]["parcels.reply"]["address"] is None
+    reply = document["operations"]["receive.prices"]["reply"]
+    assert reply["channel"] == {"$ref": "#/channels/prices.reply"}
+    assert reply["messages"] == [{"$ref": "#/channels/prices.reply/messages/Quote"}]
+    assert document["channels"]["prices.reply"]["address"] is None
+    assert "reply" not in document["operations"]["receive.news.sold"]
+
+
+def test_a_message_is_of_the_format_that_its_channel_writes(priced: App) -> None:
+    document = asyncapi(priced.describe())
+    told = document["components"]["messages"]
+    assert {name: each["contentType"] for name, each in told.items()} == {
+        "Ask.msgpack": "application/msgpack",
+        "Ask": "application/json",
+        "Ask.avro": "application/avro",
+        "Sold.msgpack": "application/msgpack",
+        "Quote": "application/json",
+    }
+    assert list(document["channels"]["prices"]["messages"]) == ["Ask.msgpack"]
+    assert list(document["channels"]["asked"]["messages"]) == ["Ask.avro"]
+    received = document["operations"]["receive.news.sold"]["messages"]
+    assert received == [{"$ref": "#/channels/news/messages/Sold.msgpack"}]

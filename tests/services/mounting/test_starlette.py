@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from isthmus import App
+from isthmus import App, ConfigError
 from isthmus.deadline import remaining
 from isthmus.services.layers.request_id import request_id
 
@@ -163,3 +163,26 @@ def _installed(name: str) -> bool:
     from importlib.util import find_spec
 
     return find_spec(name) is not None
+
+
+def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("application", "told"),
+    [
+        (None, "NoneType is no ASGI application"),
+        (App("inner", engine="memory://"), r"App is no ASGI application; an App gives app\.asgi"),
+        (wsgi, r"function does not take \(scope, receive, send\) .* a2wsgi"),
+    ],
+)
+def test_what_is_no_asgi_application_is_refused(app: App, application: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=f"mount /legacy: {told}"):
+        app.mount("/legacy", application)
+
+
+@pytest.mark.parametrize("option", [{"idempotency": True}, {"body_limit": "1MB"}])
+def test_an_option_of_a_mount_that_cannot_be_meant_is_refused(app: App, option: Any) -> None:
+    with pytest.raises(ConfigError, match=f"mount /legacy: {next(iter(option))}=.*: expected"):
+        app.mount("/legacy", Starlette(), **option)

@@ -281,6 +281,49 @@ async def test_a_resource_that_nobody_gives_is_refused_when_the_app_opens(
             pass
 
 
+async def test_a_model_that_a_get_takes_is_told_how_to_come_from_the_query(
+    declared: Declarations, serve: Serve
+) -> None:
+    @get(declared)
+    async def show(order: Order) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"no body, .*: Annotated\[Order, Depends\(Order\)\]"):
+        async with serve(declared):
+            pass
+
+
+class Filter(msgspec.Struct):
+    least: Annotated[int, msgspec.Meta(ge=0)] = 0
+    tags: list[str] = []
+
+
+class Shown(pydantic.BaseModel):
+    least: int = 0
+    tags: list[str] = []
+
+
+@pytest.mark.parametrize("kind", [Filter, Shown])
+async def test_a_model_whose_fields_are_parameters_is_checked_and_keeps_its_defaults(
+    declared: Declarations, serve: Serve, kind: Any
+) -> None:
+    made = list[Any]()
+
+    @get(declared)
+    async def find(wanted: Annotated[Any, Depends(kind)]) -> None:
+        made.append(wanted)
+
+    async with serve(declared) as s:
+        assert (await s.client.get("/orders?least=3&tags=a&tags=b")).status == 204
+        for _ in range(2):
+            assert (await s.client.get("/orders")).status == 204
+        answer = await s.client.get("/orders?least=few")
+        assert answer.json()["errors"] == [
+            {"location": "query", "at": "least", "detail": "Expected `int`, got 'few'"}
+        ]
+    assert made == [kind(least=3, tags=["a", "b"]), kind(), kind()]
+    assert made[1].tags is not made[2].tags
+
+
 def test_a_path_parameter_that_no_one_takes_is_refused(declared: Declarations) -> None:
     async def show() -> None: ...
 

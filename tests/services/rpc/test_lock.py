@@ -79,7 +79,7 @@ def test_another_type_under_the_same_number_is_refused(gone: bool) -> None:
     lock, _ = Lock().settled(draft({"a": str, "b": int}))
     if gone:
         lock, _ = lock.settled(draft({"b": int}))
-    with pytest.raises(ConfigError, match="number 1 is a string, and would be a int64: give the"):
+    with pytest.raises(ConfigError, match="number 1 is string, and would be int64: give the"):
         lock.settled(draft({"a": int, "b": int}))
 
 

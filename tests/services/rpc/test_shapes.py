@@ -509,7 +509,7 @@ def test_what_cannot_be_served_is_refused_with_the_way_out() -> None:
 
     class Nothing(Service, name="shop.v1.D"): ...
 
-    class Another(Inventory):
+    class Another(Shelf):
         async def reserve(self, request: Order) -> Word:  # pyright: ignore[reportIncompatibleMethodOverride]
             return Word("")
 
@@ -524,10 +524,41 @@ def test_what_cannot_be_served_is_refused_with_the_way_out() -> None:
     refused(app, Nothing(), "has no method")
     refused(App("shop", engine="memory://"), Inventory(), "is declared only: implement it")
     refused(App("shop", engine="memory://"), Another(), "gives Word, and shop.v1.InventoryService")
-    refused(App("shop", engine="memory://"), Strange(), "'when' is a int")
+    refused(App("shop", engine="memory://"), Strange(), "'when' is of type int")
     refused(app, Shelf, r"write Shelf\(\)")
     refused(app, object(), "derive it from isthmus.Service")
     with pytest.raises(ConfigError, match="expected package and service"):
         type("Bad", (Service,), {}, name="Inventory")
     with pytest.raises(ConfigError, match="it has no name"):
         type("Bad", (Service,), {})
+
+
+class Written(Service, name="shop.v1.WrittenService"):
+    async def reserve(self, request: Word) -> Word: ...
+    def watch(self, request: Word) -> AsyncIterator[Word]: ...
+
+    async def forget(self, request: Word) -> None: ...
+
+
+def test_what_an_implementation_leaves_out_is_refused_where_it_is_served() -> None:
+    class Misspelt(Written):
+        async def reserv(self, request: Word) -> Word:
+            return request
+
+        async def watch(self, request: Word) -> AsyncIterator[Word]:
+            yield request
+
+    class Halved(Written):
+        async def reserve(self, request: Word) -> Word:
+            raise NotImplementedError
+
+    class Whole(Misspelt):
+        async def reserve(self, request: Word) -> Word:
+            return await self.reserv(request)
+
+    app = App("shop", engine="memory://")
+    with pytest.raises(ConfigError, match="not implement reserve; is reserv meant to be it"):
+        app.serve(Misspelt())
+    with pytest.raises(ConfigError, match=r"Halved does not implement watch$"):
+        app.serve(Halved())
+    app.serve(Whole())

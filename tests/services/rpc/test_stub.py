@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -417,3 +419,21 @@ async def test_a_request_that_does_not_fit_is_not_sent() -> None:
         assert caught.value.problems[0].startswith("text: ")
         with pytest.raises(SchemaError, match="expected Text, got dict"):
             await asking.ask({"text": "a"})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("name", ["Stub", "from_proto"])
+def test_who_imports_what_needs_an_extra_is_told_which(name: str) -> None:
+    program = f"""
+import sys
+sys.modules["grpc"] = sys.modules["google"] = None
+from isthmus.services.rpc import Service, RpcRefusedError
+try:
+    from isthmus.services.rpc import {name}
+except ImportError as error:
+    print(error)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert ran.stdout.startswith(f"{name} needs g")
+    assert "pip install 'isthmus[grpc]'" in ran.stdout

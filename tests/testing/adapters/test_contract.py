@@ -144,6 +144,7 @@ def test_what_was_not_recorded_says_how_to_record_it(project: Path):
     end, told = run(project)
     assert end.startswith("3 passed, 2 errors"), told
     assert "there is no cassette" in told
+    assert "ISTHMUS_CASSETTES=record" in told
     assert "provider/test_a_charge_has_a_number.json" in told
 
 

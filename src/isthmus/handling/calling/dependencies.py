@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.inspect import is_struct_type
 
 from isthmus.errors import ConfigError, SchemaError
 from isthmus.handling.calling import given
@@ -54,6 +55,17 @@ def header(signature: Signature, parameter: Parameter) -> Source | None:
     return Source(take)
 
 
+def _own_defaults(kind: type[msgspec.Struct], signature: Signature) -> Callable[..., Any]:
+    """Return what makes a Struct and leaves its defaults to it, a new list for each."""
+    defaults = {parameter.name: parameter.default for parameter in signature.parameters}
+
+    def make(**values: Any) -> msgspec.Struct:
+        said = {name: value for name, value in values.items() if value is not defaults[name]}
+        return kind(**said)
+
+    return make
+
+
 def _converted(text: str, type_: Any, name: str) -> Any:
     try:
         return msgspec.convert(text, type_, strict=False)
@@ -92,7 +104,8 @@ class _Chosen:
         self._function, self._possible = function, possible
         signature = Signature(function)
         self._plan = Plan(signature, offers, possible=possible)
-        self._own = self._provider = Provider(function, signature, self._plan)
+        made = _own_defaults(function, signature) if is_struct_type(function) else function
+        self._own = self._provider = Provider(made, signature, self._plan)
 
     def require(self, host: Host) -> None:
         """Raises ConfigError if the Host lacks what it takes."""

@@ -81,7 +81,7 @@ def resource(signature: Signature, parameter: Parameter) -> Source | None:
             name, known = type_name(type_), ", ".join(map(type_name, host.resources))
             raise signature.error(
                 parameter.name,
-                f"is a {name}, and no resource gives one (resources: {known or 'none'}); "
+                f"is of type {name}, and no resource gives one (resources: {known or 'none'}); "
                 f"declare it: @app.resource on a function that returns {name}",
             )
 

@@ -6,6 +6,8 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, TypeVar, cast, get_args, get_origin
 
+import msgspec
+
 from isthmus.errors import ConfigError
 
 __all__ = ["NOTHING", "Parameter", "Signature"]
@@ -95,12 +97,17 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> Parameter:
 
 
 def _code(function: Any) -> Any:
-    """Return the function that runs when `function` is called."""
+    """Return what has the annotations of `function`: what runs when it is called, or a model."""
     while isinstance(function, functools.partial):
         function = function.func
     if inspect.isclass(function):
-        return function.__init__
+        return function if _says_by_its_fields(function) else function.__init__
     return inspect.unwrap(function if inspect.isroutine(function) else type(function).__call__)
+
+
+def _says_by_its_fields(kind: type[Any]) -> bool:
+    """Return whether the annotations are the class', as `__init__` has none."""
+    return issubclass(kind, msgspec.Struct) or hasattr(kind, "__pydantic_fields__")
 
 
 def _title(function: Any) -> str:

@@ -13,9 +13,10 @@ from isthmus.handling.configured import read_settings
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import declare_outbox
+from isthmus.handling.ownership import claimed, require_owned_tables
 from isthmus.handling.running.forwarding import forwarded
 from isthmus.settings import Settings
-from isthmus.signals import Signals
+from isthmus.signals import Signal, Signals
 
 __all__ = ["Connect", "opened"]
 
@@ -43,10 +44,10 @@ async def opened(
     async with AsyncExitStack() as stack:
         await read_settings(declared)
         stack.enter_context(forwarded(signals))
-        engine = await _connected(connect, settings.engine, clock, stack)
+        engine = await _connected(connect, settings.engine, clock, stack, signals)
         state = engine
         if settings.store and settings.store != settings.engine:
-            state = await _connected(connect, settings.store, clock, stack)
+            state = await _connected(connect, settings.store, clock, stack, signals)
         host = Host(
             name,
             engine=engine,
@@ -57,6 +58,8 @@ async def opened(
             draw=draw,
         )
         stack.push_async_callback(host.closing.aclose)
+        if declared.database is not None:
+            await claimed(host, declared.database)
         await declare_outbox(host)
         host.overrides = overrides = dict(declared.overrides)
         given = {
@@ -68,10 +71,18 @@ async def opened(
         await resources.open(host)
         stack.callback(declared.unbind)
         await declared.bind(host)
+        if declared.database is not None:
+            await require_owned_tables(host, declared.database)
         yield host
 
 
-async def _connected(connect: Connect, url: str, clock: Clock, stack: AsyncExitStack) -> Engine:
+async def _connected(
+    connect: Connect, url: str, clock: Clock, stack: AsyncExitStack, signals: Signals
+) -> Engine:
+    """Open an engine; `signals` hear what it tells, if it has signals of its own."""
     engine = await connect(url, clock=clock)
     stack.push_async_callback(engine.aclose)
+    told = getattr(engine, "signals", None)
+    if isinstance(told, Signals):
+        stack.callback(told.listen(Signal, signals.emit))
     return engine

@@ -1,6 +1,7 @@
 """The doors of an App for code that blocks."""
 
 import asyncio
+import inspect
 import os
 import threading
 from collections.abc import (
@@ -127,9 +128,12 @@ class SyncApp:
         `transaction` or `join` it is part of that; deadlines and traces in force go along.
 
         Raises:
-            ConfigError: It would block the loop that it needs: there, `await`.
+            ConfigError: It would block the loop that it needs: there, `await`. Or it was called
+                already: `call(orders.stats())`.
             TimedOutError: The App was closed meanwhile; it ran, perhaps.
         """
+        if not callable(function):
+            raise _called_already(function)
         return blocking(self._submit(), _called(function, *args, **kwargs))
 
     def send(self, queue: _Sends[P], /, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -269,6 +273,16 @@ class SyncApp:
 
 async def _called(function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     return await function(*args, **kwargs)
+
+
+def _called_already(made: object) -> ConfigError:
+    """Return what to say of a coroutine that stands where its function should."""
+    if inspect.iscoroutine(made):
+        made.close()
+    name = getattr(made, "__name__", type(made).__name__)
+    return ConfigError(
+        f"call(...{name}()): give the function, and its arguments after it: call(...{name})"
+    )
 
 
 async def _awaited(awaitable: Awaitable[T]) -> T:

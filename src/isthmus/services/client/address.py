@@ -54,13 +54,19 @@ class Address:
             )
         if _CLIMBS.search(place):
             raise ConfigError(f"{self._client}: {path!r} climbs out of {self.base} by '..' or '.'")
+        if left := _NAMED.search(place):
+            raise ConfigError(
+                f"{self._client}: {path!r} has {left[0]}: give path_params={{{left[1]!r}: ...}}"
+            )
         return f"{self.base}/{quote(path.removeprefix('/'), safe=_SAFE)}"
 
     def _filled(self, path: str, named: Mapping[str, object]) -> str:
         def fill(found: re.Match[str]) -> str:
             name = found[1]
             if name not in named:
-                raise ConfigError(f"{self._client}: {path!r} has {{{name}}}, but path= does not")
+                raise ConfigError(
+                    f"{self._client}: {path!r} has {{{name}}}, but path_params= does not"
+                )
             text = str(named[name])
             if text in {"", ".", ".."}:
                 raise ConfigError(

@@ -20,7 +20,7 @@ from isthmus.services.client.declared import DeclaredClient
 from isthmus.services.client.defaults import default_policy, own_policy
 from isthmus.services.client.exchange import Exchange
 from isthmus.services.client.link import Link
-from isthmus.services.client.options import MEGABYTE, CallWords
+from isthmus.services.client.options import MEGABYTE, CallWords, refuse_misfits
 from isthmus.services.client.requesting import Requesting
 from isthmus.services.client.response import Response, given
 from isthmus.services.client.tls import Tls, context_of
@@ -92,6 +92,7 @@ class Client:
         """
         if not name:
             raise ConfigError("Client(''): give the upstream a name, as 'payments'")
+        refuse_misfits(name, policy=policy, auth=auth, headers=headers, tls=tls)
         refuse_unless_whole("Client", "limit", limit, 1)
         refuse_unless_whole("Client", "streams", streams, 1)
         self.name = name

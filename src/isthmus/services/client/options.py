@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import TypedDict
 
 from isthmus.clock import Span
+from isthmus.errors import ConfigError
 from isthmus.resilience.policy import Policy
 from isthmus.services.client.auth import Auth
 from isthmus.services.client.query import Params
@@ -12,7 +13,7 @@ from isthmus.services.client.tls import Tls
 from isthmus.services.client.transport import Transport
 from isthmus.signals import Signals
 
-__all__ = ["CallWords", "ClientWords"]
+__all__ = ["CallWords", "ClientWords", "refuse_misfits"]
 
 MEGABYTE = 1 << 20
 
@@ -57,6 +58,27 @@ class CallWords(TypedDict, total=False):
     headers: Mapping[str, str] | None
     idempotency_key: str | bool | None
     """Makes a POST or PATCH one that may be repeated: sent along, the same with each attempt.
-    True: a new one, made once for all attempts."""
+    True: a new one, made once for all attempts. Default, in a step of a saga: the step's; False
+    for none."""
     allow: Collection[int]
     """Statuses of 400 and more that are answers, too, not errors."""
+
+
+def refuse_misfits(
+    client: str, *, policy: object, auth: object, headers: object, tls: object
+) -> None:
+    """Raises ConfigError for what would be missed only when a call is made."""
+    is_policy, is_tls = isinstance(policy, Policy), isinstance(tls, Tls | ssl.SSLContext)
+    authorizes = callable(getattr(auth, "header", None))
+    _refuse_unless(is_policy, client, policy=policy, expected="a Policy, as Policy(Timeout(2))")
+    _refuse_unless(authorizes, client, auth=auth, expected="Bearer(token) or Basic(user, password)")
+    _refuse_unless(isinstance(headers, Mapping), client, headers=headers, expected="a dict of str")
+    _refuse_unless(is_tls, client, tls=tls, expected="a Tls or an ssl.SSLContext")
+
+
+def _refuse_unless(fits: object, client: str, *, expected: str, **said: object) -> None:
+    """Names the type only: what was said may be a secret."""
+    [(word, value)] = said.items()
+    if value is not None and not fits:
+        kind = type(value).__name__
+        raise ConfigError(f"client {client!r}: {word}= was given {kind}; expected {expected}")

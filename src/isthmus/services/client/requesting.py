@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from multidict import CIMultiDict
 
 from isthmus.errors import ConfigError
+from isthmus.handling.idempotency_key import in_force as step_key
 from isthmus.message import new_id
 from isthmus.services.client.address import REMEMBERED, Address
 from isthmus.services.client.call import IDEMPOTENT, Call, Once
@@ -56,6 +57,8 @@ class Requesting:
         if (more := words.get("headers")) is not None:
             headers.update(self._checked(more.items()))
         key = words.get("idempotency_key")
+        if key is None and method not in IDEMPOTENT and (step := step_key.get()) is not None:
+            key = step.next()
         if key is not None and key is not False:
             headers[self._key_header] = self._key(key)
         params, named = words.get("params"), words.get("path_params")

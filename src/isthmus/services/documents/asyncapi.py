@@ -36,7 +36,7 @@ def asyncapi(
     known = about_in(model, title=title, version=version, description=description)
     channels = list(channels_of(model))
     answers = [each.replies for each in channels if each.replies is not None]
-    messages = Messages([*(each.payload for each in channels), *answers])
+    messages = Messages([*(each.carried for each in channels), *answers])
     schemas = Schemas(messages.uses(), as_of=as_of)
     info = {"title": known.title or "API", "version": known.version}
     document: dict[str, Any] = {

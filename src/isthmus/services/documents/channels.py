@@ -9,8 +9,7 @@ from isthmus.handling.consuming.subscription import Subscription
 from isthmus.handling.model import Declared, Model
 from isthmus.messaging import DeclaredHandler, DeclaredQueue, DeclaredTopic
 from isthmus.resilience import Retry
-from isthmus.schema import Schema
-from isthmus.services.documents.messages import Messages
+from isthmus.services.documents.messages import Carried, Messages
 from isthmus.streams import DeclaredGroup, DeclaredStream
 
 __all__ = ["Channel", "channels_of"]
@@ -31,11 +30,11 @@ class Channel(msgspec.Struct, frozen=True):
 
     id: str
     record: Declared
-    payload: Schema[Any]
+    carried: Carried
     takers: tuple[DeclaredHandler | DeclaredGroup, ...]
 
     @property
-    def replies(self) -> Schema[Any] | None:
+    def replies(self) -> Carried | None:
         """What requests that come by it are answered with, if a handler answers."""
         return next((found for each in self.takers if (found := _answer(each))), None)
 
@@ -48,7 +47,7 @@ class Channel(msgspec.Struct, frozen=True):
                 "address": self.record.name,
                 "title": f"{self.record.kind} {self.record.name}",
                 "description": _HOW[self.record.kind],
-                "messages": _named(messages, self.payload),
+                "messages": _named(messages, self.carried),
                 "x-isthmus-kind": self.record.kind,
                 **{_extension(name): each for name, each in options.items() if each},
             },
@@ -81,16 +80,19 @@ class Channel(msgspec.Struct, frozen=True):
             "action": action,
             "channel": {"$ref": f"#/channels/{_pointer(self.id)}"},
             "summary": summary,
-            "messages": [_message(self.id, name) for name in messages.names(self.payload)],
+            "messages": [_message(self.id, name) for name in messages.names(self.carried)],
         }
 
     def _wanted(self, taker: DeclaredHandler | DeclaredGroup, messages: Messages) -> list[str]:
         """Return the messages that a handler takes; those of other types pass it by."""
-        names = messages.names(self.payload)
-        types = getattr(taker.options, "where", {}).get("type", names)
-        return [name for name in names if name in types] or list(names)
+        names = messages.names(self.carried)
+        types = getattr(taker.options, "where", {}).get("type")
+        if types is None:
+            return list(names)
+        members = zip(names, self.carried.members(), strict=True)
+        return [name for name, (schema, _) in members if schema.name in types] or list(names)
 
-    def _reply(self, answer: Schema[Any], messages: Messages) -> _Json:
+    def _reply(self, answer: Carried, messages: Messages) -> _Json:
         place = f"{self.id}.reply"
         return {
             "address": {"location": "$message.header#/isthmus-reply-to"},
@@ -109,7 +111,7 @@ def channels_of(model: Model) -> Iterator[Channel]:
         key = record.name if record.name not in taken else f"{record.kind}.{record.name}"
         taken.add(key)
         takers = tuple(each for each in handlers if _takes(each, record))
-        yield Channel(key, record, record.payload, takers)
+        yield Channel(key, record, Carried(record.payload, record.datacontenttype), takers)
 
 
 def _takes(taker: DeclaredHandler | DeclaredGroup, record: Declared) -> bool:
@@ -118,9 +120,11 @@ def _takes(taker: DeclaredHandler | DeclaredGroup, record: Declared) -> bool:
     return not isinstance(record, DeclaredStream) and taker.topic == record.name
 
 
-def _answer(taker: DeclaredHandler | DeclaredGroup) -> Schema[Any] | None:
-    """Return what a handler of requests gives, where the model tells it."""
-    return getattr(taker, "gives", None)
+def _answer(taker: DeclaredHandler | DeclaredGroup) -> Carried | None:
+    """Return what a queue's handler answers requests with; nobody asks a topic."""
+    if not isinstance(taker, DeclaredHandler) or taker.reply is None or taker.name != taker.topic:
+        return None
+    return Carried(taker.reply, taker.reply.datacontenttype)
 
 
 def _extensions(taker: DeclaredHandler | DeclaredGroup) -> _Json:
@@ -143,10 +147,10 @@ def _ladder(retry: Retry) -> _Json:
     return {name: getattr(retry, name) for name in ("attempts", "delay", "factor", "cap", "jitter")}
 
 
-def _named(messages: Messages, payload: Schema[Any]) -> _Json:
+def _named(messages: Messages, carried: Carried) -> _Json:
     return {
         name: {"$ref": f"#/components/messages/{_pointer(name)}"}
-        for name in messages.names(payload)
+        for name in messages.names(carried)
     }
 
 

@@ -4,8 +4,10 @@ Source: CloudEvents 1.0.2; AsyncAPI 3.0.0, Message and Message Trait Objects.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE
@@ -14,7 +16,7 @@ from isthmus.schema.kinds import type_name
 from isthmus.services.documents.draft07 import as_draft_07
 from isthmus.services.documents.schemas import Schemas, Use
 
-__all__ = ["CLOUDEVENT", "Messages", "members_of"]
+__all__ = ["CLOUDEVENT", "Carried", "Messages"]
 
 _TEXT = {"type": "string"}
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -48,52 +50,65 @@ CLOUDEVENT: Mapping[str, Any] = {
 """The trait of all messages."""
 
 
-def members_of(schema: Schema[Any]) -> Sequence[Schema[Any]]:
-    """Return what a message of this schema may be: one, or those of a choice."""
-    return schema.members if isinstance(schema, UnionSchema) else (schema,)
+class Carried(msgspec.Struct, frozen=True):
+    """What a channel carries, and the media type that it is written in."""
+
+    payload: Schema[Any]
+    datacontenttype: str
+
+    def members(self) -> Iterator[tuple[Schema[Any], str]]:
+        """Yield what a message may be - one type, or those of a choice - with its media type."""
+        own = self.datacontenttype == self.payload.datacontenttype
+        one = (self.payload,)
+        for each in self.payload.members if isinstance(self.payload, UnionSchema) else one:
+            yield each, each.datacontenttype if own else self.datacontenttype
 
 
 class Messages:
     """The messages of a document, each written once, under a name of its own."""
 
-    def __init__(self, payloads: Iterable[Schema[Any]]) -> None:
-        self._names = dict[Any, str]()
-        self._schemas = dict[str, Schema[Any]]()
-        for payload in payloads:
-            for schema in members_of(payload):
-                self._name(schema)
+    def __init__(self, carried: Iterable[Carried]) -> None:
+        self._names = dict[tuple[Any, str], str]()
+        self._messages = dict[str, Carried]()
+        for each in carried:
+            for schema, format_ in each.members():
+                self._name(schema, format_)
 
-    def names(self, payload: Schema[Any]) -> Sequence[str]:
-        """Return what the messages that are of this schema are called."""
-        return [self._names[schema.type] for schema in members_of(payload)]
+    def names(self, carried: Carried) -> Sequence[str]:
+        """Return what the messages that are so carried are called, in the members' order."""
+        return [self._names[schema.type, format_] for schema, format_ in carried.members()]
 
     def uses(self) -> list[Use]:
         """Return the types that they carry; bytes are of no schema."""
-        return [Use(each.type) for each in self._schemas.values() if each.type is not bytes]
+        types = dict.fromkeys(each.payload.type for each in self._messages.values())
+        return [Use(each) for each in types if each is not bytes]
 
     def document(self, schemas: Schemas) -> dict[str, Any]:
         """Return the Message Objects by name."""
-        return {name: _message(schema, schemas) for name, schema in self._schemas.items()}
+        return {name: _message(carried, schemas) for name, carried in self._messages.items()}
 
-    def _name(self, schema: Schema[Any]) -> None:
-        if schema.type in self._names:
+    def _name(self, schema: Schema[Any], format_: str) -> None:
+        if (schema.type, format_) in self._names:
             return
         plain = re.sub(r"[^\w.-]+", "_", schema.name or type_name(schema.type)).strip("_")
+        if format_ != schema.datacontenttype:
+            plain = f"{plain}.{format_.rpartition('/')[2]}"
         name, number = plain, 1
-        while name in self._schemas:
+        while name in self._messages:
             number += 1
             name = f"{plain}_{number}"
-        self._names[schema.type], self._schemas[name] = name, schema
+        self._names[schema.type, format_], self._messages[name] = name, Carried(schema, format_)
 
 
-def _message(schema: Schema[Any], schemas: Schemas) -> dict[str, Any]:
+def _message(carried: Carried, schemas: Schemas) -> dict[str, Any]:
+    schema = carried.payload
     kind = type_name(schema.type)
     attributes = {"type": schema.name, "dataschema": schema.dataschema}
     constant = {name: {"const": value} for name, value in attributes.items() if value}
     message: dict[str, Any] = {
         "name": schema.name or kind,
         "title": f"{kind}, version {schema.version}" if schema.version else kind,
-        "contentType": schema.datacontenttype,
+        "contentType": carried.datacontenttype,
         "traits": [{"$ref": "#/components/messageTraits/CloudEvent"}],
     }
     if constant:

@@ -16,9 +16,11 @@ from isthmus.handling.calling.dependencies import depends
 from isthmus.handling.calling.inject import Plan, Source
 from isthmus.handling.calling.signature import Parameter, Signature
 from isthmus.handling.declarations import Declarations
+from isthmus.handling.host import Host
+from isthmus.schema.kinds import is_model
 from isthmus.services.rest.answer import Answer
 from isthmus.services.rest.options import RouteOptions
-from isthmus.services.rest.parameters import Parameters
+from isthmus.services.rest.parameters import BODILESS, Parameters
 
 __all__ = ["Endpoint"]
 
@@ -57,7 +59,7 @@ class Endpoint:
         """Whether it takes the Request itself."""
         offers = [self.parameters.offer, self._request, self._transaction, given.host]
         offers.append(given.version)
-        offers.append(given.resource)
+        offers.append(given.resource if method not in BODILESS else _resource)
         offers = [depends(offers, possible=POSSIBLE), *offers]
         self.plan = Plan(self.signature, offers, possible=POSSIBLE)
         self.answer = Answer(
@@ -96,3 +98,22 @@ class Endpoint:
             return None
         self.asks = True
         return Source(attrgetter("request"))
+
+
+def _resource(signature: Signature, parameter: Parameter) -> Source | None:
+    """Offer a resource; of a model that none gives, say what a GET, which has no body, takes."""
+    source = given.resource(signature, parameter)
+    if source is None or source.require is None or not is_model(parameter.annotation):
+        return source
+    required, name = source.require, parameter.annotation.__name__
+
+    def require(host: Host) -> None:
+        try:
+            required(host)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error}; or, as a GET has no body, take its fields from the query: "
+                f"Annotated[{name}, Depends({name})]"
+            ) from None
+
+    return source._replace(require=require)

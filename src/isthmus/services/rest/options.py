@@ -1,12 +1,15 @@
 """What may be said of a route, with unit, default and range; checked where it is said."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, Unpack, cast
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, Literal, TypedDict, Unpack, cast, get_type_hints
 
 import msgspec
 
 from isthmus.clock import Span, seconds
 from isthmus.errors import ConfigError
+from isthmus.schema.kinds import type_name
 from isthmus.services.layers.idempotency import Idempotency
 from isthmus.services.rest.formats import FORMATS, Format
 
@@ -76,13 +79,18 @@ class RouteWords(TypedDict, total=False):
 
 _SPANS = ("deadline", "timeout")
 
+_TYPES = get_type_hints(RouteWords)
+
 
 def route_options(where: str, **words: Unpack[RouteWords]) -> RouteOptions:
     """Return the options of the route `where`, "POST /v1/orders".
 
     Raises:
-        ConfigError: One is out of its range; `where` is named.
+        ConfigError: There is no such option, or one is of another type or out of its range;
+            `where` is named.
     """
+    for name, value in words.items():
+        _check(where, name, value)
     given = cast("dict[str, Any]", dict(words))
     given["idempotency"] = _idempotency(words.get("idempotency"))
     for name in _SPANS:
@@ -92,6 +100,18 @@ def route_options(where: str, **words: Unpack[RouteWords]) -> RouteOptions:
         return RouteOptions(**given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _check(where: str, name: str, value: object) -> None:
+    """Raises ConfigError unless there is an option `name` that may be `value`."""
+    if name not in _TYPES:
+        meant = get_close_matches(name, _TYPES, n=1) or [", ".join(_TYPES)]
+        raise ConfigError(f"{where}: no option {name!r}; write {meant[0]}")
+    try:
+        msgspec.convert(value, _TYPES[name], builtin_types=(timedelta,))
+    except msgspec.ValidationError as error:
+        expected = type_name(_TYPES[name])
+        raise ConfigError(f"{where}: {name}={value!r}: expected {expected}") from error
 
 
 def _idempotency(said: object) -> Idempotency | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
 
@@ -32,6 +32,12 @@ MAX_OFFSET = (1 << 63) - 1
 """What databases take for an OFFSET."""
 
 _OTHERS_BOUNDS = frozenset({"annotated_types", "pydantic"})
+
+_OURS = {
+    **dict.fromkeys(("Depends", "Header"), "isthmus"),
+    **dict.fromkeys(("Body", "Cookie", "Form", "Pages", "Query"), "isthmus.services"),
+}
+"""Whence marks come, whose names are those of other frameworks' marks too."""
 
 _PAGED = frozenset({Paging, Offset})
 
@@ -137,11 +143,15 @@ class Parameters:
         return Source(take)
 
     def _unmarked(self, signature: Signature, parameter: Parameter) -> Source | None:
-        for mark in parameter.marks:
-            if type(mark).__module__.partition(".")[0] in _OTHERS_BOUNDS:
+        for mark in cast("Sequence[object]", parameter.marks):
+            kind = type(mark)
+            if kind.__module__.partition(".")[0] in _OTHERS_BOUNDS:
                 raise signature.error(
                     parameter.name, f"has {mark!r}, which is not kept here; write msgspec.Meta(...)"
                 )
+            if ours := _OURS.get(kind.__name__):
+                theirs = f"has a {kind.__name__} of {kind.__module__}"
+                raise signature.error(parameter.name, f"{theirs}; import it from {ours}")
         if parameter.name in self._names:
             return self.add("path", parameter)
         if parameter.annotation is NOTHING or is_textual(bare(parameter.annotation)):

@@ -123,7 +123,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'isthmus.services.rpc' has no attribute {name!r}")
-    home = import_module(f"isthmus.services.rpc.{_HOME[name]}")
+    try:
+        home = import_module(f"isthmus.services.rpc.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        raise ImportError(f"{name} needs {error.name}: pip install 'isthmus[grpc]'") from error
     found = globals()[name] = getattr(home, name)
     return found
 

@@ -23,7 +23,8 @@ def serve(declared: Declarations, service: Service) -> None:
     opens, so that `isthmus proto` can write it.
 
     Raises:
-        ConfigError: A type cannot be carried, a parameter not be given, or the name is taken.
+        ConfigError: A type cannot be carried, a parameter not be given, a method is not
+            implemented, or the name is taken.
     """
     require_grpc()
     from isthmus.services.rpc.contract.contract import contract_of
@@ -80,6 +81,7 @@ def _record(service: Service) -> DeclaredService:
 
     interface, kind = interface_of(service), type(service)
     methods = interface.methods(Service)
+    interface.refuse_unwritten(kind, Service)
     if interface.proto is None:
         said = [f"{each.method.name}{each.signature}" for each in draft_of(interface).methods]
     else:

@@ -1,9 +1,11 @@
 """What a class that derives from Service declares."""
 
+import dis
 import inspect
 import re
 import sys
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,9 @@ from isthmus.services.rpc.method import Method, read_method
 __all__ = ["Interface"]
 
 _NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+", re.ASCII)
+
+_READS = ("LOAD_FAST", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_ATTR", "IMPORT_NAME")
+"""How instructions begin that a body has which makes something."""
 
 
 class Interface(NamedTuple):
@@ -76,6 +81,28 @@ class Interface(NamedTuple):
             each._replace(idempotent=each.idempotent or each.attribute in self.idempotent)
             for each in found
         ]
+
+    def refuse_unwritten(self, kind: type, base: type) -> None:
+        """Raises ConfigError if `kind` implements this but leaves out a method, which would
+        answer nothing; a name that is almost the method's is told."""
+        if kind is self.service:
+            return
+        methods = self.methods(base)
+        known = {each.attribute for each in methods}
+        others = [name for name, each in vars(kind).items() if _is_rpc(name, each)]
+        for name in (each.attribute for each in methods if each.gives is not None):
+            if _does_nothing(getattr(kind, name)):
+                close = get_close_matches(name, set(others) - known, n=1)
+                hint = f"; is {close[0]} meant to be it?" if close else ""
+                raise ConfigError(f"{kind.__qualname__} does not implement {name}{hint}")
+
+
+def _does_nothing(function: Any) -> bool:
+    """Return whether a body reads no name, as `...` does: what it returns is no message."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not any(
+        each.opname.startswith(_READS) for each in dis.get_instructions(code)
+    )
 
 
 def _is_rpc(name: str, thing: object) -> bool:

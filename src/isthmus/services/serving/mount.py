@@ -1,5 +1,6 @@
 """A foreign ASGI application under a path."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,8 +29,9 @@ class Mount:
     def __init__(self, path: str, application: Foreign, *, body_limit: int = LIMIT) -> None:
         if not path.startswith("/") or path.endswith("/") or "{" in path:
             raise ConfigError(f"mount path {path!r}: expected as '/legacy', without parameters")
-        if body_limit < 0:
-            raise ConfigError(f"mount {path}: body_limit={body_limit}: expected 0 bytes or more")
+        if not isinstance(body_limit, int) or body_limit < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"mount {path}: body_limit={body_limit!r}: expected 0 bytes or more")
+        _refuse_unless_asgi(path, application)
         self.path, self._application = path, application
         self._bounded = BodyLimit(application, limit=body_limit)
         self._state: dict[str, object] = {}
@@ -49,3 +51,19 @@ class Mount:
         name = getattr(self._application, "__qualname__", kind.__qualname__)
         module = getattr(self._application, "__module__", kind.__module__)
         return DeclaredMount(name=self.path, application=f"{module}:{name}")
+
+
+def _refuse_unless_asgi(path: str, application: object) -> None:
+    """Raises ConfigError for what cannot be called as ASGI has it, as far as it can be seen."""
+    kind = type(application).__qualname__
+    if not callable(application):
+        raise ConfigError(f"mount {path}: {kind} is no ASGI application; an App gives app.asgi()")
+    try:
+        inspect.signature(application).bind({}, None, None)
+    except TypeError as error:
+        raise ConfigError(
+            f"mount {path}: {kind} does not take (scope, receive, send) as ASGI applications do; "
+            "one of WSGI, as Flask, can be wrapped: a2wsgi.WSGIMiddleware(application)"
+        ) from error
+    except ValueError:
+        return  # one whose signature cannot be read

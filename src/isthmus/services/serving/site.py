@@ -85,7 +85,10 @@ class Site:
             at.setdefault(route.path, Methods(host, [route]))
         settings, mounts = host.settings, self._worn
         if seconds := settings.http_request_timeout:
-            mounts = {path: TimeLimit(each, seconds=seconds) for path, each in mounts.items()}
+            mounts = {
+                path: TimeLimit(each, seconds=seconds, foreign=True)
+                for path, each in mounts.items()
+            }
         application: ASGIApp = Failures(Heads(Paths(at, mounts), limit=settings.http_head_limit))
         for layer in self._layers.values():
             application = layer(application, self, host)

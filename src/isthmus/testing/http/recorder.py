@@ -71,7 +71,8 @@ class Recorder:
         self._path, self._mode = Path(path), mode
         if mode == "replay" and not self._path.exists():
             raise ConfigError(
-                f"there is no cassette {path}: record it once, by Recorder(..., mode='record')"
+                f"there is no cassette {path}: record it once, by Recorder(..., mode='record'), "
+                "or where a contract is tested by ISTHMUS_CASSETTES=record"
             )
         self._cassette = Cassette(self._path)
         if mode == "record":

@@ -116,7 +116,7 @@ class Lock:
                 number = _after(number)
             elif old.type != field.type:
                 faults.append(
-                    f"{at}: number {old.number} is a {old.type}, and would be a {field.type}: "
+                    f"{at}: number {old.number} is {old.type}, and would be {field.type}: "
                     "give the field another name, so that it gets a number of its own"
                 )
             elif old.gone:

@@ -1,0 +1,89 @@
+"""Who did it, why, and what led to it: kept with every event."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import msgspec
+
+from isthmus.handling.unit import current
+from isthmus.message import Message
+
+__all__ = ["Metadata", "acting", "headers_of", "metadata_of"]
+
+WHO, WHY, COMMAND = "isthmus-who", "isthmus-why", "isthmus-command"
+CORRELATION, CAUSATION = "correlationid", "causationid"
+"""Headers of an event; these two by the names of CloudEvents' extension "correlation"."""
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event says about how it came to be; "" is unknown."""
+
+    who: str = ""
+    why: str = ""
+    command: str = ""
+    """The id that its command was handled under."""
+    correlation: str = ""
+    """What all that follows from one beginning has in common."""
+    causation: str = ""
+    """The id of the message or command that led to it."""
+
+
+_acting: ContextVar[Metadata] = ContextVar("isthmus-acting", default=Metadata())  # noqa: B039
+
+
+@contextmanager
+def acting(
+    who: str = "", *, why: str = "", correlation: str = "", causation: str = ""
+) -> Generator[None]:
+    """Have all that is handled inside say who did it, and why; an inner one amends an outer.
+
+    with acting("anna", why="ticket 17"):
+        await accounts.handle("acc-1", Close())
+    """
+    said = {"who": who, "why": why, "correlation": correlation, "causation": causation}
+    amended = {name: text for name, text in said.items() if text}
+    token = _acting.set(msgspec.structs.replace(_acting.get(), **amended))
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def headers_of(
+    *, command: str, who: str, why: str, headers: Mapping[str, str] | None
+) -> Mapping[str, str]:
+    """Return the headers of the events of one command: what was said for it alone, around it,
+    and by the message that is handled here."""
+    around, found = _acting.get(), {} if headers is None else dict(headers)
+    came = _incoming()
+    begun = "" if came is None else came.headers.get(CORRELATION, "") or came.id
+    caused = "" if came is None else came.id
+    _add(found, WHO, who or around.who)
+    _add(found, WHY, why or around.why)
+    _add(found, COMMAND, command)
+    _add(found, CORRELATION, around.correlation or begun or command)
+    _add(found, CAUSATION, around.causation or command or caused)
+    return found
+
+
+def metadata_of(headers: Mapping[str, str]) -> Metadata:
+    """Return what the headers of an event say."""
+    get = headers.get
+    return Metadata(
+        who=get(WHO, ""),
+        why=get(WHY, ""),
+        command=get(COMMAND, ""),
+        correlation=get(CORRELATION, ""),
+        causation=get(CAUSATION, ""),
+    )
+
+
+def _add(headers: dict[str, str], name: str, text: str) -> None:
+    if text:
+        headers.setdefault(name, text)
+
+
+def _incoming() -> Message | None:
+    unit = current.get()
+    return unit.batch[0].message if unit is not None and unit.batch else None

@@ -1,0 +1,1 @@
+create table done (what text not null, number integer not null);
