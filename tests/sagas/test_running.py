@@ -255,9 +255,24 @@ async def test_the_trace_goes_on_in_what_a_saga_sends(engine: str) -> None:
 
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     async with app.test(engine=engine) as t:
-        await orders.send("a", headers=trace)
+        order = await orders.send("a", headers=trace)
         await t.advance(5)
-        assert [dict(each.headers) for each in t.messages(mails)] == [trace, trace]
+        told = {**trace, "correlationid": order, "causationid": order}
+        assert [dict(each.headers) for each in t.messages(mails)] == [told, told]
+
+
+async def test_what_a_saga_sends_that_nothing_led_to_belongs_to_the_saga(engine: str) -> None:
+    app = App("shop")
+    mails = app.queue("mails", str)
+
+    @app.saga("tell")
+    async def tell(saga: Saga) -> None:
+        await saga.step(mails.send, "a")
+
+    async with app.test(engine=engine) as t:
+        await tell.start(id="A-1")
+        await t.settle()
+        assert [each.correlation_id for each in t.messages(mails)] == ["tell/A-1"]
 
 
 async def test_a_child_has_to_be_declared_in_the_app(engine: str) -> None:

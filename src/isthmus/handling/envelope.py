@@ -8,14 +8,14 @@ from isthmus.clock import Clock
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import Deadline
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.handling.carried import carried, trace
+from isthmus.handling.carried import carried
 from isthmus.message import Message, new_id
 from isthmus.schema import Schema
 from isthmus.schema.kinds import type_name
 from isthmus.schema.named import described
 from isthmus.schema.wire import Wire
 
-__all__ = ["Envelope", "trace"]
+__all__ = ["Envelope"]
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from functools import partial
 
 from isthmus.contracts import Ack, Delivery, Receiver
 from isthmus.errors import ConflictError, SchemaError
-from isthmus.handling.envelope import trace
+from isthmus.handling.carried import trace
 from isthmus.handling.unit import PATIENCE, Unit
 from isthmus.sagas import commands, facts
 from isthmus.sagas.attempt import is_answer

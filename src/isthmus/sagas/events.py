@@ -54,7 +54,7 @@ class Started(_Event, frozen=True, tag="started"):
     position: str = ""
     """Where that waits."""
     trace: dict[str, str] = {}
-    """W3C trace headers of what started it."""
+    """Headers that go on to what it sends: the trace, correlation and id of what started it."""
 
 
 class _Step(_Event, frozen=True):

@@ -2,9 +2,9 @@
 
 from isthmus.contracts import Transaction
 from isthmus.errors import ConflictError
-from isthmus.handling.envelope import trace
+from isthmus.handling.carried import carried
 from isthmus.handling.unit import current
-from isthmus.message import TRACEPARENT, TRACESTATE
+from isthmus.message import CORRELATION
 from isthmus.sagas import history as histories
 from isthmus.sagas import index
 from isthmus.sagas.commands import Advance
@@ -20,7 +20,7 @@ __all__ = ["begin", "start"]
 async def start(family: Family, recipe: Recipe, id: str, input: bytes) -> None:
     """Record that a saga is started, and have it go on; nothing if there is one of this id."""
     unit, key = current.get(), key_of(family.name, id)
-    started = _started(family, recipe, input)
+    started = _started(family, recipe, input, key)
     if unit is not None:
         return await _with(family, key, started, tx=unit.begin())
     history = History(key, (), 0)
@@ -65,14 +65,8 @@ async def begin(family: Family, history: History, started: Started, *, tx: Trans
         await family.alarm(key, started.timeout_at, tx=tx)
 
 
-def _started(family: Family, recipe: Recipe, input: bytes) -> Started:
+def _started(family: Family, recipe: Recipe, input: bytes, key: str) -> Started:
     now, timeout = family.host.clock.now(), recipe.options.timeout
     timeout_at = 0.0 if timeout is None else now + timeout
-    return Started(now, recipe.version, input, timeout_at, trace=_trace())
-
-
-def _trace() -> dict[str, str]:
-    """Return the trace context of the message, or the request, that is handled here."""
-    unit = current.get()
-    context = unit.batch[0].message.headers if unit is not None and unit.batch else trace.get()
-    return {name: context[name] for name in (TRACEPARENT, TRACESTATE) if name in context}
+    context = {CORRELATION: key, **carried()}  # what nothing led to begins with the saga
+    return Started(now, recipe.version, input, timeout_at, trace=context)

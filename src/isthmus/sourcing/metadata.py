@@ -6,14 +6,13 @@ from contextvars import ContextVar
 
 import msgspec
 
-from isthmus.handling.unit import current
-from isthmus.message import Message
+from isthmus.handling.carried import carried
+from isthmus.message import CAUSATION, CORRELATION
 
 __all__ = ["Metadata", "acting", "headers_of", "metadata_of"]
 
 WHO, WHY, COMMAND = "isthmus-who", "isthmus-why", "isthmus-command"
-CORRELATION, CAUSATION = "correlationid", "causationid"
-"""Headers of an event; these two by the names of CloudEvents' extension "correlation"."""
+"""Headers of an event, beside those that every message carries on."""
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +53,10 @@ def headers_of(
     *, command: str, who: str, why: str, headers: Mapping[str, str] | None
 ) -> Mapping[str, str]:
     """Return the headers of the events of one command: what was said for it alone, around it,
-    and by the message that is handled here."""
+    and by the message or request that is handled here."""
     around, found = _acting.get(), {} if headers is None else dict(headers)
-    came = _incoming()
-    begun = "" if came is None else came.headers.get(CORRELATION, "") or came.id
-    caused = "" if came is None else came.id
+    here = carried()
+    begun, caused = here.get(CORRELATION, ""), here.get(CAUSATION, "")
     _add(found, WHO, who or around.who)
     _add(found, WHY, why or around.why)
     _add(found, COMMAND, command)
@@ -82,8 +80,3 @@ def metadata_of(headers: Mapping[str, str]) -> Metadata:
 def _add(headers: dict[str, str], name: str, text: str) -> None:
     if text:
         headers.setdefault(name, text)
-
-
-def _incoming() -> Message | None:
-    unit = current.get()
-    return unit.batch[0].message if unit is not None and unit.batch else None

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from isthmus import App, ConfigError, NotFoundError, SchemaError, TimedOutError, UnsupportedError
 from isthmus.deadline import deadline, remaining
-from isthmus.handling.envelope import trace
+from isthmus.handling.carried import trace
 from isthmus.messaging import Queue
 from isthmus.streams import Stream
 

@@ -12,8 +12,7 @@ import pytest
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import deadline
 from isthmus.errors import ConfigError, SchemaError
-from isthmus.handling.carried import correlated
-from isthmus.handling.envelope import trace
+from isthmus.handling.carried import correlated, trace
 from isthmus.resilience import Policy, degrading
 from isthmus.services.client import (
     AnswerError,

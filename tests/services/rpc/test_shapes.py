@@ -12,8 +12,8 @@ import pytest
 from isthmus import App, Depends, Header, Incoming, Problem, Proceed, Transaction
 from isthmus.deadline import deadline, remaining
 from isthmus.errors import ConfigError, ConflictError, TimedOutError
+from isthmus.handling.carried import trace
 from isthmus.handling.declarations import Declarations
-from isthmus.handling.envelope import trace
 from isthmus.resilience import Policy, Timeout, note_degraded
 from isthmus.services.layers.request_id import request_id
 from isthmus.services.rpc import (

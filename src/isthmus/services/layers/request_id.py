@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from isthmus.clock import Clock
 from isthmus.deadline import HEADER as DEADLINE
 from isthmus.deadline import deadline, deadline_in
-from isthmus.handling.envelope import trace
+from isthmus.handling.carried import trace
 from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE, new_id
 from isthmus.services.problem import expired, response_to
 

@@ -8,7 +8,7 @@ import msgspec
 from isthmus.clock import Clock
 from isthmus.deadline import in_force
 from isthmus.handling.calling.inject import Call
-from isthmus.handling.envelope import trace
+from isthmus.handling.carried import trace
 from isthmus.handling.host import Host
 from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE, new_id
 from isthmus.resilience.errors import DeadlinePassedError
