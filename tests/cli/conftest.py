@@ -119,6 +119,8 @@ class Project:
     def start(self, *arguments: str, piped: bool = False) -> Running:
         """Begin a process of the command; `piped`: its stdout is read by the test."""
         command = [sys.executable, "-m", "isthmus", *arguments]
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what runs in a shell's background
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # would hand that on
         process = subprocess.Popen(
             command,
             cwd=self.folder,
