@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from isthmus.errors import ConfigError
+from isthmus.handling.idempotency_key import StepKey, in_force
 from isthmus.resilience import CircuitBreaker, Policy, Retry, Timeout
 from isthmus.resilience.classify import never_ran, transient
 from isthmus.services.client import Client
@@ -43,6 +44,20 @@ async def test_the_policy_repeats_what_may_be_repeated(upstream: Upstream) -> No
         assert (await http.post("/x")).status_code == 503
         upstream.asked.clear()
         assert (await http.post("/x", headers={"Idempotency-Key": "k"})).status_code == 200
+
+
+async def test_in_a_step_of_a_saga_every_attempt_has_the_steps_key(upstream: Upstream) -> None:
+    upstream.does(answers(status=503), answers(), answers(), answers(), answers())
+    async with http_of(upstream, Policy(Retry(3, delay=0)), key_header="X-Key") as http:
+        token = in_force.set(StepKey("fulfil/A-1/1"))
+        await http.post("/charges")
+        await http.get("/charges")
+        await http.post("/notes")
+        await http.post("/notes", headers={"X-Key": "mine"})
+        in_force.reset(token)
+    first = '"fulfil/A-1/1"'
+    keys = [asked.headers.get("x-key") for asked in upstream.asked]
+    assert keys == [first, first, None, '"fulfil/A-1/1/2"', "mine"]
 
 
 async def test_a_status_is_a_response_in_the_end(upstream: Upstream) -> None:

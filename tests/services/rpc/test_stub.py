@@ -13,6 +13,7 @@ import pytest
 from isthmus.deadline import deadline
 from isthmus.errors import ConfigError, SchemaError, TimedOutError
 from isthmus.handling.declarations import Declarations
+from isthmus.handling.idempotency_key import StepKey, in_force
 from isthmus.resilience import (
     BulkheadFullError,
     CircuitBreaker,
@@ -107,6 +108,54 @@ async def test_another_is_repeated_only_under_a_key(declared: Declarations, hold
         flaky.calls = 0
         with sending({"idempotency-key": "k-1"}):
             assert await calls.write() == Text("3")
+
+
+class Keyed(Service, name="shop.v1.KeyedService"):
+    """Remembers the keys that it was called under; the first call of `one` fails."""
+
+    def __init__(self) -> None:
+        self.keys: list[object] = []
+
+    async def one(self, metadata: Metadata = given) -> Text:
+        self.keys.append(metadata.get("idempotency-key"))
+        if len(self.keys) == 1:
+            raise TimedOutError("slow")
+        return Text("")
+
+    @idempotent
+    async def read(self, metadata: Metadata = given) -> Text:
+        self.keys.append(metadata.get("idempotency-key"))
+        return Text("")
+
+    async def many(self, texts: AsyncIterator[Text], metadata: Metadata = given) -> Text:
+        self.keys.append(metadata.get("idempotency-key"))
+        return Text("".join([each.text async for each in texts]))
+
+    async def watch(self, metadata: Metadata = given) -> AsyncIterator[Text]:
+        self.keys.append(metadata.get("idempotency-key"))
+        yield Text("")
+
+
+async def test_in_a_step_of_a_saga_every_attempt_has_the_steps_key(
+    declared: Declarations, hold: Hold
+) -> None:
+    async def texts() -> AsyncIterator[Text]:
+        yield Text("a")
+
+    keyed = Keyed()
+    serve_service(declared, keyed)
+    async with hold(declared) as s, Stub(Keyed, s.address, policy=RETRY) as calls:
+        token = in_force.set(StepKey("fulfil/A-1/1"))
+        await calls.one()
+        await calls.read()
+        await calls.many(texts())
+        assert [each async for each in calls.watch()] == [Text("")]
+        with sending({"idempotency-key": "mine"}):
+            await calls.one()
+        in_force.reset(token)
+        await calls.one()
+    first = "fulfil/A-1/1"
+    assert keyed.keys == [first, first, None, f"{first}/2", f"{first}/3", "mine", None]
 
 
 async def test_a_stream_is_not_repeated_once_it_has_begun(

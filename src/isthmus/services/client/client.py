@@ -98,6 +98,8 @@ class Client:
         self.name = name
         self._address = Address(name, base_url)
         self._requesting = Requesting(name, self._address, headers or {}, key_header)
+        self.key_header = key_header
+        """The header that idempotency keys travel in."""
         self._auth, self._carries, self._limit, self._streams = auth, carries, limit, streams
         self._wait = span_of("Client", "wait", wait, above_0=True)
         self._keep_alive = span_of("Client", "keep_alive", keep_alive, above_0=True)

@@ -15,6 +15,7 @@ from typing import Self
 from multidict import CIMultiDict
 
 from isthmus.errors import ConfigError, IsthmusError, TimedOutError
+from isthmus.handling.idempotency_key import in_force as step_key
 from isthmus.resilience.classify import TRANSIENT
 from isthmus.resilience.errors import NotCalledError, RetriesSpentError
 from isthmus.services.client.address import origin_of
@@ -26,6 +27,7 @@ from isthmus.services.client.errors import (
     ConnectTimedOutError,
     UnreachableError,
 )
+from isthmus.services.client.requesting import quoted
 
 try:
     import httpx
@@ -47,8 +49,8 @@ class HttpxTransport(httpx.AsyncBaseTransport):
     in the end they are responses, as httpx's users expect. Other failures are httpx's own
     errors, from those of isthmus: PoolTimeout for a call that the policy refused. Answers are
     read at once, up to the client's limit. What httpx says of timeouts and pools is not looked
-    at: the policy says it. An Idempotency-Key among the headers makes a POST one that may be
-    repeated.
+    at: the policy says it. An idempotency key among the headers makes a POST one that may be
+    repeated; in a step of a saga, it is sent with the key of that.
     """
 
     def __init__(self, client: Client) -> None:
@@ -84,7 +86,7 @@ class HttpxTransport(httpx.AsyncBaseTransport):
             )
         body = await request.aread()
         try:
-            reply = await self._client.send(_call(request, url, body))
+            reply = await self._client.send(self._call(request, url, body))
             content = reply.body.content
         except ConfigError:
             raise
@@ -99,19 +101,21 @@ class HttpxTransport(httpx.AsyncBaseTransport):
             await self._client.open()
             self._opened = True
 
-
-def _call(request: httpx.Request, url: str, body: bytes) -> Call:
-    headers = CIMultiDict(_kept(request.headers.items()))
-    return Call(
-        request.method,
-        url,
-        f"{request.method} {request.url.path}",
-        headers=headers,
-        body=body,
-        idempotent=request.method in IDEMPOTENT or "idempotency-key" in headers,
-        allow=ALLOWED,
-        id=id_here(),
-    )
+    def _call(self, request: httpx.Request, url: str, body: bytes) -> Call:
+        headers, key = CIMultiDict(_kept(request.headers.items())), self._client.key_header
+        safe = request.method in IDEMPOTENT
+        if not safe and key not in headers and (step := step_key.get()) is not None:
+            headers[key] = quoted(step.next())
+        return Call(
+            request.method,
+            url,
+            f"{request.method} {request.url.path}",
+            headers=headers,
+            body=body,
+            idempotent=safe or key in headers,
+            allow=ALLOWED,
+            id=id_here(),
+        )
 
 
 def _kept(pairs: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from isthmus.services.client.content import Sent, content
 from isthmus.services.client.options import CallWords
 from isthmus.services.client.query import encoded
 
-__all__ = ["Requesting"]
+__all__ = ["Requesting", "quoted"]
 
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -90,17 +90,14 @@ class Requesting:
         return sent if isinstance(sent, bytes) else Once(sent)
 
     def _key(self, key: object) -> str:
-        """Return an idempotency key as it is sent: a quoted string.
-
-        Source: draft-ietf-httpapi-idempotency-key-header-07; RFC 9651, 3.3.3.
-        """
+        """Return an idempotency key as it is sent."""
         text = new_id() if key is True else key
         if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
             raise ConfigError(
                 f"{self._client}: idempotency_key={text!r}: expected visible ASCII characters, as "
                 "an order's id, or True for a new one"
             )
-        return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+        return quoted(text)
 
     def _checked(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         checked = list[tuple[str, str]]()
@@ -119,3 +116,11 @@ class Requesting:
         return ConfigError(
             f"{self._client}: there is no {unknown}=; a call has result, {', '.join(sorted(KNOWN))}"
         )
+
+
+def quoted(key: str) -> str:
+    """Return an idempotency key as a header has it: a quoted string.
+
+    Source: draft-ietf-httpapi-idempotency-key-header-07; RFC 9651, 3.3.3.
+    """
+    return '"{}"'.format(key.replace("\\", "\\\\").replace('"', '\\"'))

@@ -74,9 +74,12 @@ class CalledMethod:
         encode, decode = self._wired.request.encode, self._wired.answer.decode
         link, own, making = self._link, self._own, self._making
 
-        async def once(body: bytes, idempotency_key: object = None) -> bytes:  # noqa: ARG001 - for Retry
+        async def once(body: bytes, idempotency_key: Pairs = ()) -> bytes:  # as Retry knows it
             connected = link.channel.get_state() is READY or await self._connected()
-            metadata = carried(own) if making is None else await self._made()
+            if making is not None or idempotency_key:
+                metadata = await self._made(idempotency_key)
+            else:
+                metadata = carried(own)
             try:
                 return await self._multi(body, timeout=remaining(), metadata=metadata)
             except grpc.aio.AioRpcError as error:
@@ -88,7 +91,7 @@ class CalledMethod:
 
         async def call(request: Any = None) -> Any:
             body = encode(request)
-            if key := key_here():
+            if key := self._key():
                 return decode(await guarded(body, idempotency_key=key))
             return decode(await guarded(body))
 
@@ -97,9 +100,9 @@ class CalledMethod:
     def _client_stream(self) -> Callable[..., Awaitable[Any]]:
         decode = self._wired.answer.decode
 
-        async def once(requests: "_Requests") -> bytes:
+        async def once(requests: "_Requests", key: Pairs) -> bytes:
             await self._sure()
-            metadata = await self._made()
+            metadata = await self._made(key)
             try:
                 return await self._multi(requests, timeout=remaining(), metadata=metadata)
             except grpc.aio.AioRpcError as error:
@@ -110,7 +113,8 @@ class CalledMethod:
         guarded = self._guarded(once)
 
         async def call(requests: AsyncIterable[Any]) -> Any:
-            return decode(await guarded(_Requests(requests, self._wired.request.encode)))
+            sent = _Requests(requests, self._wired.request.encode)
+            return decode(await guarded(sent, self._key()))
 
         return call
 
@@ -119,9 +123,9 @@ class CalledMethod:
     def _server_stream(self) -> Callable[..., AsyncGenerator[Any]]:
         encode = self._wired.request.encode
 
-        async def bodies(body: bytes, until: Moment) -> AsyncGenerator[Any]:
+        async def bodies(body: bytes, until: Moment, key: Pairs) -> AsyncGenerator[Any]:
             connected = self._link.channel.get_state() is READY or await self._connected()
-            call = self._multi(body, timeout=_left(until), metadata=await self._made())
+            call = self._multi(body, timeout=_left(until), metadata=await self._made(key))
             async with aclosing(self._answers(call, connected=connected)) as answers:
                 async for answer in answers:
                     yield answer
@@ -129,16 +133,16 @@ class CalledMethod:
         guarded = self._guarded(bodies)
 
         async def stream(request: Any = None) -> AsyncGenerator[Any]:
-            async with aclosing(guarded(encode(request), in_force.get())) as answers:
+            async with aclosing(guarded(encode(request), in_force.get(), self._key())) as answers:
                 async for answer in self._decoded(answers):
                     yield answer
 
         return stream
 
     def _bidirectional(self) -> Callable[..., AsyncGenerator[Any]]:
-        async def bodies(requests: "_Requests", until: Moment) -> AsyncGenerator[Any]:
+        async def bodies(requests: "_Requests", until: Moment, key: Pairs) -> AsyncGenerator[Any]:
             await self._sure()
-            call = self._multi(requests, timeout=_left(until), metadata=await self._made())
+            call = self._multi(requests, timeout=_left(until), metadata=await self._made(key))
             try:
                 async with aclosing(self._answers(call, connected=True)) as answers:
                     async for answer in answers:
@@ -152,7 +156,7 @@ class CalledMethod:
 
         async def stream(requests: AsyncIterable[Any]) -> AsyncGenerator[Any]:
             sent = _Requests(requests, self._wired.request.encode)
-            async with aclosing(guarded(sent, in_force.get())) as answers:
+            async with aclosing(guarded(sent, in_force.get(), self._key())) as answers:
                 async for answer in self._decoded(answers):
                     yield answer
 
@@ -192,13 +196,16 @@ class CalledMethod:
         function.__name__ = function.__qualname__ = self.title
         return self._policy(function)
 
-    async def _made(self) -> Pairs | None:
+    def _key(self) -> Pairs:
+        return key_here(idempotent=self._wired.method.idempotent)
+
+    async def _made(self, key: Pairs) -> Pairs | None:
         if self._making is None:
-            return carried(self._own)
+            return carried((*self._own, *key))
         made: Any = self._making()
         if inspect.isawaitable(made):
             made = await made
-        return carried((*self._own, *checked(made)))
+        return carried((*self._own, *key, *checked(made)))
 
     async def _connected(self) -> bool:
         return await self._link.connect(self._connect, self.title)

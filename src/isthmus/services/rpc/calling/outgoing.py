@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 from isthmus.errors import ConfigError
 from isthmus.handling import carried as here
+from isthmus.handling.idempotency_key import in_force as step_key
 from isthmus.message import CORRELATION, TRACEPARENT, TRACESTATE
 from isthmus.services.layers.request_id import CORRELATION_ID, request_id, sane_id
 
@@ -39,10 +40,14 @@ def sending(metadata: Sent) -> Generator[None]:
         _added.reset(token)
 
 
-def key_here() -> str | bytes:
-    """Return the idempotency key of what runs here, "" if it has none."""
+def key_here(*, idempotent: bool) -> Pairs:
+    """Return the idempotency key of a call that is made here, as it is sent: the program's own;
+    else, if the call is not `idempotent` by itself, the next of the saga's step that runs here."""
     added = _added.get()
-    return dict(added).get(KEY, "") if added else ""
+    if added and (own := dict(added).get(KEY)):
+        return ((KEY, own),)
+    step = None if idempotent else step_key.get()
+    return () if step is None else checked({KEY: step.next()})
 
 
 def carried(own: Pairs) -> Pairs | None:
