@@ -112,7 +112,7 @@ async def play(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[
 
 
 @given(scripts())
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_each_flow_ends_as_the_model_says(script: Sequence[Happening]) -> None:
     stands, published = asyncio.run(play(script))
     for order, status in stands.items():
