@@ -7,7 +7,7 @@ another was made, so that the causes of one correlation are a tree.
 Source: CloudEvents, extension "correlation" (correlationid, causationid).
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -18,9 +18,11 @@ from isthmus.message import CAUSATION, CORRELATION, TRACEPARENT, TRACESTATE
 
 __all__ = ["carried", "correlated", "correlation_id", "trace"]
 
-trace: ContextVar[Mapping[str, str]] = ContextVar("isthmus-trace", default={})  # noqa: B039
+Brought = Mapping[str, str] | Callable[[], Mapping[str, str]]
+
+trace: ContextVar[Brought] = ContextVar("isthmus-trace", default={})  # noqa: B039
 """What a request that is served here brought along: W3C trace context, correlation, and its id
-as the cause."""
+as the cause; or what reads that, the first time that it is asked for."""
 
 _named: ContextVar[str] = ContextVar("isthmus-correlated", default="")
 
@@ -29,7 +31,7 @@ def carried() -> Mapping[str, str]:
     """Return the headers that a message made here has of itself; do not change it."""
     unit = current.get()
     if unit is None or not unit.batch:
-        found = trace.get()
+        found = _brought()
     else:
         found = unit.carried
         if found is None:
@@ -58,6 +60,14 @@ def correlated(id: str) -> Generator[None]:
         yield
     finally:
         _named.reset(token)
+
+
+def _brought() -> Mapping[str, str]:
+    found = trace.get()
+    if callable(found):
+        found = found()
+        trace.set(found)
+    return found
 
 
 def _following(batch: Sequence[Delivery | Record]) -> Mapping[str, str]:

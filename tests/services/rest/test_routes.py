@@ -21,6 +21,7 @@ from isthmus.errors import ConfigError, ConflictError, FullError, SchemaError, T
 from isthmus.handling.calling.dependencies import Depends, Header
 from isthmus.handling.calling.middleware import Incoming, Proceed
 from isthmus.handling.calling.sync_transaction import SyncTransaction
+from isthmus.handling.carried import correlation_id
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.threads import wait
 from isthmus.handling.unit import current
@@ -596,3 +597,18 @@ def serve_nothing(declared: Declarations, serve: Serve) -> Any:
     async def nothing() -> None: ...
 
     return serve(declared)
+
+
+async def test_tasks_of_a_request_each_carry_on_what_it_belongs_to(
+    declared: Declarations, serve: Serve
+) -> None:
+    @route(declared, "GET", "/")
+    async def look() -> list[str]:
+        async def told() -> str:
+            return correlation_id()
+
+        return [*await asyncio.gather(told(), told()), correlation_id()]
+
+    async with serve(declared) as s:
+        answer = await s.client.get("/", headers={"X-Correlation-Id": "order-7"})
+    assert answer.json() == ["order-7"] * 3

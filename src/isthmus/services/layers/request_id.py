@@ -5,8 +5,9 @@ context, what it belongs to (X-Correlation-Id, else its own id), and the deadlin
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
+from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,12 +40,10 @@ class Identified:
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
         told = {name: value for name, value in scope["headers"] if name in _WANTED}
-        chosen = _id_in(told, HEADER) or new_id()
+        chosen = (sane_id(told.pop(HEADER).decode("latin-1")) if HEADER in told else "") or new_id()
         request_id.set(chosen)
         until = told.pop(_DEADLINE, None)
-        correlation = _id_in(told, _CORRELATION) or chosen
-        context = {name.decode(): value.decode("latin-1") for name, value in told.items()}
-        trace.set({**context, CORRELATION: correlation, CAUSATION: chosen})
+        trace.set(partial(_brought, chosen, told))
         named = _naming(send, (HEADER, chosen.encode()))
         if until is None or scope["type"] != "http":
             return await self._app(scope, receive, named)
@@ -59,8 +58,11 @@ class Identified:
         await refusal(scope, receive, send)
 
 
-def _id_in(told: dict[bytes, bytes], name: bytes) -> str:
-    return sane_id(told.pop(name, b"").decode("latin-1")) if told else ""
+def _brought(chosen: str, told: dict[bytes, bytes]) -> Mapping[str, str]:
+    """Return it as headers of messages; `told` may be asked again, by another task."""
+    context = {name.decode(): value.decode("latin-1") for name, value in told.items()}
+    correlation = sane_id(context.pop(CORRELATION_ID, "")) or chosen
+    return {**context, CORRELATION: correlation, CAUSATION: chosen}
 
 
 def sane_id(given: str) -> str:

@@ -1,6 +1,7 @@
 """What a call brings along, and who it comes from."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -63,13 +64,19 @@ def begin(context: Any, clock: Clock) -> None:
         DeadlinePassedError: The answer would be worth nothing any more.
     """
     told = {name: value for name, value in context.invocation_metadata() if name in _WANTED}
-    chosen = sane_id(told.pop(REQUEST_ID, "")) or new_id()
-    correlation = sane_id(told.pop(CORRELATION_ID, "")) or chosen
+    chosen = sane_id(told.pop(REQUEST_ID)) if REQUEST_ID in told else ""
+    chosen = chosen or new_id()
     request_id.set(chosen)
-    trace.set({**told, CORRELATION: correlation, CAUSATION: chosen})
+    trace.set(partial(_brought, chosen, told))
     left = context.time_remaining()
     if left is not None:
         if left <= 0:
             raise DeadlinePassedError("the deadline was over when the call came")
         now = clock.now
         in_force.set((now() + left, now, True))
+
+
+def _brought(chosen: str, told: dict[str, str]) -> Mapping[str, str]:
+    context = dict(told)
+    correlation = sane_id(context.pop(CORRELATION_ID, "")) or chosen
+    return {**context, CORRELATION: correlation, CAUSATION: chosen}
