@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from isthmus import App, ConfigError, NotFoundError, SchemaError, TimedOutError, UnsupportedError
 from isthmus.deadline import deadline, remaining
-from isthmus.handling.carried import trace
+from isthmus.handling.carried import carried, trace
 from isthmus.messaging import Queue
 from isthmus.streams import Stream
 
@@ -133,7 +133,7 @@ def test_many_threads_open_it_once(shop: Shop) -> None:
 
 def test_deadlines_and_traces_go_along(shop: Shop) -> None:
     async def seen() -> tuple[float | None, str]:
-        return remaining(), trace.get().get("traceparent", "")
+        return remaining(), carried().get("traceparent", "")
 
     with shop.app.sync() as sync:
         token = trace.set({"traceparent": "00-1-2-01"})

@@ -12,7 +12,7 @@ import pytest
 from isthmus import App, Depends, Header, Incoming, Problem, Proceed, Transaction
 from isthmus.deadline import deadline, remaining
 from isthmus.errors import ConfigError, ConflictError, TimedOutError
-from isthmus.handling.carried import trace
+from isthmus.handling.carried import carried, trace
 from isthmus.handling.declarations import Declarations
 from isthmus.resilience import Policy, Timeout, note_degraded
 from isthmus.services.layers.request_id import request_id
@@ -320,7 +320,7 @@ async def test_deadline_trace_correlation_and_request_id_travel_with_the_call(
 
     class Travelling(Inventory):
         async def reserve(self, request: Order) -> Taken:
-            told.extend((remaining(), dict(trace.get()), request_id.get()))
+            told.extend((remaining(), dict(carried()), request_id.get()))
             return Taken(0)
 
         async def watch(self, request: Order) -> AsyncIterator[Taken]:
