@@ -45,6 +45,7 @@ test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run 
 
 test-engines: $(READY)/isthmus $(READY)/test  ## Run the tests of engines that need a server; T="-k lease" narrows
 	@$(PY) -m pytest -q -n $(or $(JOBS),2) tests/engines/postgres $(T)
+	@$(PY) -m pytest -q -n $(or $(JOBS),2) tests/sagas tests/sourcing tests/flows --store=postgresql -m "not torture" $(T) || [ $$? = 5 ]
 
 torture: $(READY)/isthmus $(READY)/test  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)

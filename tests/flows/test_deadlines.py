@@ -3,14 +3,17 @@
 import msgspec
 import pytest
 from tests.flows.fulfilment import Cancelled, Placed, Reserved, Shop
+from tests.stores import Stores
 
 from isthmus import App
 from isthmus.flows import CompensationFailed, Course
 from isthmus.handling.running.controls import pause, resume
 
 
-async def test_what_came_in_time_but_was_not_seen_yet_is_not_missing(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_what_came_in_time_but_was_not_seen_yet_is_not_missing(
+    shop: Shop, engine: str
+) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.settle()
         await shop.reserved["flow-fulfilment"].pause()
@@ -25,8 +28,8 @@ async def test_what_came_in_time_but_was_not_seen_yet_is_not_missing(shop: Shop)
     assert (status.status, list(status.waits_for)) == ("running", ["charged", "shipped"])
 
 
-async def test_what_is_published_with_a_delay_holds_nothing_up(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_what_is_published_with_a_delay_holds_nothing_up(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await shop.reserved.publish(Reserved("A-1"), delay=1000)
         await t.advance(61)
@@ -34,7 +37,7 @@ async def test_what_is_published_with_a_delay_holds_nothing_up(shop: Shop) -> No
 
 
 async def test_a_compensation_that_fails_is_tried_until_it_works(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, engine: str
 ) -> None:
     shop, fails = Shop(), [True, True, False]
 
@@ -48,7 +51,7 @@ async def test_a_compensation_that_fails_is_tried_until_it_works(
     shop.flow.expects(shop.reserved, within=60, otherwise=[shop.release, cancel])
     told: list[CompensationFailed] = []
     shop.app.signals.listen(CompensationFailed, told.append)
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.advance(60.5)
         assert (await shop.flow.status("A-1")).status == "running"
@@ -63,8 +66,8 @@ async def test_a_compensation_that_fails_is_tried_until_it_works(
     assert "flow fulfilment/A-1: reserved is missing, and what compensates failed" in caplog.text
 
 
-async def test_deadlines_of_a_paused_flow_wait(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_deadlines_of_a_paused_flow_wait(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.settle()
         await pause(t.host.store, "fulfilment")
@@ -75,8 +78,10 @@ async def test_deadlines_of_a_paused_flow_wait(shop: Shop) -> None:
         assert t.sent(shop.cancelled) == [Cancelled("A-1", "reserved")]
 
 
-async def test_a_deadline_counts_from_when_the_flow_saw_what_comes_before(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_a_deadline_counts_from_when_the_flow_saw_what_comes_before(
+    shop: Shop, engine: str
+) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed["flow-fulfilment"].pause()
         await shop.placed.publish(Placed("A-1"))
         await t.advance(100)
@@ -87,7 +92,7 @@ async def test_a_deadline_counts_from_when_the_flow_saw_what_comes_before(shop: 
         assert (await shop.flow.status("A-1")).status == "timed_out"
 
 
-async def test_what_a_release_no_longer_expects_is_not_missing(tmp_path: object) -> None:
+async def test_what_a_release_no_longer_expects_is_not_missing(sql_stores: Stores) -> None:
     def app(*, asks: bool) -> Shop:
         shop = Shop()
         shop.flow.begins(shop.placed)
@@ -96,8 +101,7 @@ async def test_what_a_release_no_longer_expects_is_not_missing(tmp_path: object)
         shop.flow.ends(shop.shipped, within=600)
         return shop
 
-    engine = f"sqlite:///{tmp_path}/shop.db"
-    old, new = app(asks=True), app(asks=False)
+    old, new, engine = app(asks=True), app(asks=False), sql_stores("shop")
     async with old.app.test(engine=engine) as t:
         await old.placed.publish(Placed("A-1"))
         await t.settle()
@@ -120,7 +124,7 @@ class Escalated(msgspec.Struct, frozen=True):
     ticket: str
 
 
-async def test_types_of_one_topic_are_events_of_their_own() -> None:
+async def test_types_of_one_topic_are_events_of_their_own(engine: str) -> None:
     app = App("desk")
     tickets = app.topic("tickets", Opened, Solved, Escalated)
     flow = app.flow("ticket", key=lambda event: event.ticket)
@@ -133,7 +137,7 @@ async def test_types_of_one_topic_are_events_of_their_own() -> None:
 
     flow.begins((tickets, Opened))
     flow.ends((tickets, Solved), within=60, otherwise=[escalate])
-    async with app.test() as t:
+    async with app.test(engine=engine) as t:
         await tickets.publish(Opened("1"))
         await tickets.publish(Opened("2"))
         await tickets.publish(Solved("2"))

@@ -74,18 +74,20 @@ def unknown(shop: Shop) -> None:
         (unknown, "'charged' is expected after 'shipped', which has no place in it"),
     ],
 )
-async def test_a_flow_that_cannot_be_followed_does_not_open(declare: Declaring, told: str) -> None:
+async def test_a_flow_that_cannot_be_followed_does_not_open(
+    declare: Declaring, told: str, engine: str
+) -> None:
     shop = Shop()
     declare(shop)
     with pytest.raises(ConfigError, match=told):
-        async with shop.app.test():
+        async with shop.app.test(engine=engine):
             pass
 
 
-async def test_a_flow_is_complete_once_the_app_is_open(shop: Shop) -> None:
+async def test_a_flow_is_complete_once_the_app_is_open(shop: Shop, engine: str) -> None:
     with pytest.raises(ConfigError, match="is not open"):
         await shop.flow.status("A-1")
-    async with shop.app.test():
+    async with shop.app.test(engine=engine):
         with pytest.raises(ConfigError, match="changed after the App opened"):
             shop.flow.begins(shop.cancelled)
         with pytest.raises(ConfigError, match="status='over'"):
@@ -97,13 +99,13 @@ async def test_a_flow_is_complete_once_the_app_is_open(shop: Shop) -> None:
             await late.status("A-1")
 
 
-async def test_a_key_that_is_no_text_buries_its_event() -> None:
+async def test_a_key_that_is_no_text_buries_its_event(engine: str) -> None:
     shop = Shop()
     flow = shop.app.flow("wrong", key=lambda event: event.shelf or "x" * 201)
     flow.begins(shop.reserved)
     flow.ends(shop.charged)
     shop.declare()
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.reserved.publish(Reserved("A-1", shelf=7))
         await shop.reserved.publish(Reserved("A-1", shelf=0))
         await t.settle()
@@ -112,8 +114,8 @@ async def test_a_key_that_is_no_text_buries_its_event() -> None:
     assert all("a flow's key is a text of 200 letters at most" in each.reason for each in letters)
 
 
-async def test_repeated_events_are_counted_and_the_oldest_kept(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_repeated_events_are_counted_and_the_oldest_kept(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         for _ in range(205):
             await shop.reserved.publish(Reserved("A-1"))

@@ -1,6 +1,5 @@
 """What a flow promises, on virtual time."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tests.flows.fulfilment import (
     Shipped,
     Shop,
 )
+from tests.stores import Stores
 
 from isthmus import NotFoundError
 from isthmus.flows import (
@@ -31,9 +31,9 @@ def heard(shop: Shop, *kinds: type[Any]) -> list[Any]:
     return told
 
 
-async def test_a_flow_whose_events_all_come_is_completed(shop: Shop) -> None:
+async def test_a_flow_whose_events_all_come_is_completed(shop: Shop, engine: str) -> None:
     told = heard(shop, FlowAdvanced, FlowEnded)
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.settle()
         begun = await shop.flow.status("A-1")
@@ -54,10 +54,10 @@ async def test_a_flow_whose_events_all_come_is_completed(shop: Shop) -> None:
 
 
 async def test_a_missing_event_is_a_timeout_and_its_compensation_is_published_once(
-    shop: Shop,
+    shop: Shop, engine: str
 ) -> None:
     told = heard(shop, FlowTimedOut, FlowEnded)
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         id_ = await shop.placed.publish(Placed("A-1"))
         await t.advance(59)
         assert t.sent(shop.cancelled) == []
@@ -79,8 +79,8 @@ async def test_a_missing_event_is_a_timeout_and_its_compensation_is_published_on
     assert ended.status == "timed_out"
 
 
-async def test_compensations_are_made_of_what_was_seen(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_compensations_are_made_of_what_was_seen(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await shop.reserved.publish(Reserved("A-1", shelf=7))
         await t.advance(121)
@@ -88,19 +88,19 @@ async def test_compensations_are_made_of_what_was_seen(shop: Shop) -> None:
         assert t.sent(shop.cancelled) == [Cancelled("A-1", "charged")]
 
 
-async def test_a_compensation_that_makes_nothing_publishes_nothing(shop: Shop) -> None:
+async def test_a_compensation_that_makes_nothing_publishes_nothing(shop: Shop, engine: str) -> None:
     shop = Shop()
     shop.flow.begins(shop.placed)
     shop.flow.expects(shop.charged, within=60, otherwise=[shop.release])
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.advance(61)
         assert t.sent(shop.released) == []
         assert (await shop.flow.status("A-1")).status == "timed_out"
 
 
-async def test_a_flow_that_is_failed_waits_for_nothing(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_a_flow_that_is_failed_waits_for_nothing(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await shop.reserved.publish(Reserved("A-1"))
         await shop.refused.publish(Refused("A-1"))
@@ -110,11 +110,11 @@ async def test_a_flow_that_is_failed_waits_for_nothing(shop: Shop) -> None:
     assert (status.status, status.reason) == ("failed", "refused came")
 
 
-async def test_what_has_to_follow_a_failure_may_be_expected_too() -> None:
+async def test_what_has_to_follow_a_failure_may_be_expected_too(engine: str) -> None:
     shop = Shop()
     shop.declare()
     shop.flow.expects(shop.released, after=shop.refused, within=30, otherwise=[shop.cancel])
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         for order in ("A-1", "A-2"):
             await shop.placed.publish(Placed(order))
             await shop.refused.publish(Refused(order))
@@ -130,12 +130,12 @@ async def test_what_has_to_follow_a_failure_may_be_expected_too() -> None:
     assert other.reason == "refused came; released did not come within 30 s"
 
 
-async def test_what_has_to_follow_a_compensation_event_may_be_expected_too() -> None:
+async def test_what_has_to_follow_a_compensation_event_may_be_expected_too(engine: str) -> None:
     shop = Shop()
     shop.flow.begins(shop.placed)
     shop.flow.expects(shop.reserved, within=60, otherwise=[shop.cancel])
     shop.flow.expects(shop.released, after=shop.cancelled, within=30)
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.advance(61)
         between = await shop.flow.status("A-1")
@@ -146,8 +146,8 @@ async def test_what_has_to_follow_a_compensation_event_may_be_expected_too() -> 
     assert (status.status, status.missed) == ("timed_out", ("reserved",))
 
 
-async def test_an_event_that_comes_before_what_it_follows_is_kept(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_an_event_that_comes_before_what_it_follows_is_kept(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.charged.publish(Charged("A-1"))
         await shop.reserved.publish(Reserved("A-1"))
         await t.settle()
@@ -163,8 +163,8 @@ async def test_an_event_that_comes_before_what_it_follows_is_kept(shop: Shop) ->
     assert (begun.status, list(begun.waits_for)) == ("running", ["shipped"])
 
 
-async def test_the_end_ends_it_whatever_is_still_expected(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_the_end_ends_it_whatever_is_still_expected(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await shop.shipped.publish(Shipped("A-1"))
         await t.advance(3600)
@@ -172,8 +172,8 @@ async def test_the_end_ends_it_whatever_is_still_expected(shop: Shop) -> None:
         assert (await shop.flow.status("A-1")).status == "completed"
 
 
-async def test_the_same_message_twice_is_seen_once(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_the_same_message_twice_is_seen_once(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"), id="once")
         await shop.placed.publish(Placed("A-1"), id="once")
         await shop.placed.publish(Placed("A-1"), id="again")
@@ -181,9 +181,9 @@ async def test_the_same_message_twice_is_seen_once(shop: Shop) -> None:
         assert [each.id for each in (await shop.flow.status("A-1")).timeline] == ["once", "again"]
 
 
-async def test_a_late_event_is_recorded_and_told(shop: Shop) -> None:
+async def test_a_late_event_is_recorded_and_told(shop: Shop, engine: str) -> None:
     told = heard(shop, FlowEventLate)
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.advance(61)
         await shop.reserved.publish(Reserved("A-1"))
@@ -196,8 +196,8 @@ async def test_a_late_event_is_recorded_and_told(shop: Shop) -> None:
     ]
 
 
-async def test_flows_are_listed_by_status(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_flows_are_listed_by_status(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         for order in ("A-1", "A-2", "A-3"):
             await shop.placed.publish(Placed(order))
         await shop.shipped.publish(Shipped("A-2"))
@@ -211,10 +211,10 @@ async def test_flows_are_listed_by_status(shop: Shop) -> None:
     assert (completed.flow, completed.key, completed.status) == ("fulfilment", "A-2", "completed")
 
 
-async def test_a_flow_that_ended_is_dropped_after_its_retention() -> None:
+async def test_a_flow_that_ended_is_dropped_after_its_retention(engine: str) -> None:
     shop = Shop(retention=600)
     shop.declare()
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await shop.shipped.publish(Shipped("A-1"))
         await t.advance(590)
@@ -235,8 +235,8 @@ async def test_a_flow_that_ended_is_dropped_after_its_retention() -> None:
     assert left == []
 
 
-async def test_nothing_waits_once_a_flow_has_ended(shop: Shop) -> None:
-    async with shop.app.test() as t:
+async def test_nothing_waits_once_a_flow_has_ended(shop: Shop, engine: str) -> None:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("A-1"))
         await t.settle()
         waiting = await t.host.queue.stats("isthmus.flow.fulfilment", "due")
@@ -246,7 +246,7 @@ async def test_nothing_waits_once_a_flow_has_ended(shop: Shop) -> None:
     assert (waiting.delayed, ended.delayed, ended.ready) == (2, 0, 0)
 
 
-async def test_by_default_what_is_correlated_belongs_together() -> None:
+async def test_by_default_what_is_correlated_belongs_together(engine: str) -> None:
     shop = Shop()
     flow = shop.app.flow("chain")
     flow.begins(shop.placed)
@@ -261,7 +261,7 @@ async def test_by_default_what_is_correlated_belongs_together() -> None:
         await shop.shipped.publish(Shipped(event.order))
 
     shop.declare()
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         id_ = await shop.placed.publish(Placed("A-1"))
         await t.settle()
         status = await flow.status(id_)
@@ -269,21 +269,21 @@ async def test_by_default_what_is_correlated_belongs_together() -> None:
     assert [each.event for each in status.timeline] == ["placed", "shipped"]
 
 
-async def test_an_event_without_a_key_belongs_to_no_flow() -> None:
+async def test_an_event_without_a_key_belongs_to_no_flow(engine: str) -> None:
     shop = Shop()
     flow = shop.app.flow("some", key=lambda event: event.order if event.order != "-" else None)
     flow.begins(shop.placed)
     flow.ends(shop.shipped)
     shop.declare()
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         await shop.placed.publish(Placed("-"))
         await t.settle()
         assert await flow.list(status="running") == []
 
 
-async def test_events_that_meet_are_each_seen_and_told_once(shop: Shop, tmp_path: Path) -> None:
-    told = heard(shop, FlowAdvanced)
-    async with shop.app.test(engine=f"sqlite:///{tmp_path}/shop.db") as t:
+async def test_events_that_meet_are_each_seen_and_told_once(shop: Shop, sql_stores: Stores) -> None:
+    told, engine = heard(shop, FlowAdvanced), sql_stores("shop")
+    async with shop.app.test(engine=engine) as t:
         for _ in range(20):
             await shop.placed.publish(Placed("A-1"))
             await shop.reserved.publish(Reserved("A-1"))

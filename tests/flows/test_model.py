@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.flows.fulfilment import Charged, Placed, Refused, Reserved, Shipped, Shop
+from tests.stores import Stores
 
 from isthmus.flows import FlowAdvanced, FlowEventLate
 
@@ -85,11 +86,13 @@ def scripts(draw: st.DrawFn) -> Sequence[Happening]:
     )
 
 
-async def play(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[str, list[str]]]:
+async def play(
+    script: Sequence[Happening], engine: str
+) -> tuple[Mapping[str, Any], Mapping[str, list[str]]]:
     """Return how each order stands in the end, and which compensations were published for it."""
     shop = Shop()
     shop.declare()
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         begun = t.clock.now()
         for place, each in enumerate(script):
             await t.advance(begun + each.at - t.clock.now())
@@ -111,10 +114,21 @@ async def play(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[
     return stands, published
 
 
-@given(scripts())
-@settings(max_examples=40, deadline=None)
-def test_each_flow_ends_as_the_model_says(script: Sequence[Happening]) -> None:
-    stands, published = asyncio.run(play(script))
+MANY = {"memory": 1.0, "postgresql": 0.2}
+"""How many of the examples are tried there."""
+
+
+def test_each_flow_ends_as_the_model_says(memory_stores: Stores) -> None:
+    @given(scripts())
+    @settings(max_examples=int(40 * MANY[memory_stores.kind]))
+    def whatever_comes(script: Sequence[Happening]) -> None:
+        ends_as_the_model_says(script, memory_stores.another())
+
+    whatever_comes()
+
+
+def ends_as_the_model_says(script: Sequence[Happening], engine: str) -> None:
+    stands, published = asyncio.run(play(script, engine))
     for order, status in stands.items():
         end = end_of([(each.at, each.event) for each in script if each.order == order])
         assert status.status == end.status
@@ -132,13 +146,15 @@ def compensations(end: End) -> list[str]:
     return ["cancelled", "released"] if released else ["cancelled"]
 
 
-async def rush(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[str, int]]:
+async def rush(
+    script: Sequence[Happening], engine: str
+) -> tuple[Mapping[str, Any], Mapping[str, int]]:
     """Publish all at once: the topics are followed side by side."""
     shop, told = Shop(), Counter[str]()
     shop.declare()
     for kind in (FlowAdvanced, FlowEventLate):
         shop.app.signals.listen(kind, lambda fact: told.update([fact.key]))
-    async with shop.app.test() as t:
+    async with shop.app.test(engine=engine) as t:
         for each in script:
             await getattr(shop, each.event).publish(EVENTS[each.event](each.order))
         await t.advance(700)
@@ -149,10 +165,17 @@ async def rush(script: Sequence[Happening]) -> tuple[Mapping[str, Any], Mapping[
     return stands, {order: cancelled.count(order) for order in orders}
 
 
-@given(scripts())
-@settings(max_examples=25, deadline=None)
-def test_events_that_come_all_at_once_are_each_seen(script: Sequence[Happening]) -> None:
-    stands, cancelled = asyncio.run(rush(script))
+def test_events_that_come_all_at_once_are_each_seen(memory_stores: Stores) -> None:
+    @given(scripts())
+    @settings(max_examples=int(25 * MANY[memory_stores.kind]))
+    def whatever_comes(script: Sequence[Happening]) -> None:
+        are_each_seen(script, memory_stores.another())
+
+    whatever_comes()
+
+
+def are_each_seen(script: Sequence[Happening], engine: str) -> None:
+    stands, cancelled = asyncio.run(rush(script, engine))
     for order, status in stands.items():
         events = [each.event for each in script if each.order == order]
         seen = [each.event for each in status.timeline if not each.compensates]

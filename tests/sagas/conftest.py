@@ -1,12 +1,15 @@
-"""Sagas are tested on memory and on a file, both on virtual time."""
-
-from pathlib import Path
+"""Sagas are tested on memory and on a file, or on a server, all on virtual time."""
 
 import pytest
+from tests.stores import Stores
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "memory":
-        return "memory://"
-    return f"sqlite:///{tmp_path}/saga.db?durability=normal"
+@pytest.fixture
+def engine(stores: Stores) -> str:
+    return stores("saga")
+
+
+@pytest.fixture
+def sql_engine(sql_stores: Stores) -> str:
+    """For steps with rows."""
+    return sql_stores("saga")

@@ -271,7 +271,7 @@ async def test_an_attempt_that_takes_longer_than_its_timeout_is_cut(engine: str)
         assert len(begun) == 2
 
 
-async def test_what_a_failed_or_cut_local_step_wrote_is_gone(tmp_path) -> None:
+async def test_what_a_failed_or_cut_local_step_wrote_is_gone(sql_engine: str) -> None:
     app = App("shop")
 
     @app.saga("fulfil", retry=Retry(1))
@@ -289,7 +289,7 @@ async def test_what_a_failed_or_cut_local_step_wrote_is_gone(tmp_path) -> None:
     async def unwrite(tx: Transaction) -> None:
         await tx.execute("INSERT INTO written VALUES ('undone')")
 
-    async with app.test(engine=f"sqlite:///{tmp_path}/x.db?durability=normal") as t:
+    async with app.test(engine=sql_engine) as t:
         handle = await fulfil.start(id="1")
         await t.settle()
         assert (await handle.status()).status == "compensated"
@@ -297,7 +297,7 @@ async def test_what_a_failed_or_cut_local_step_wrote_is_gone(tmp_path) -> None:
             assert list(await tx.fetch("SELECT id FROM written")) == []
 
 
-async def test_the_undo_of_a_local_step_commits_with_its_record(tmp_path) -> None:
+async def test_the_undo_of_a_local_step_commits_with_its_record(sql_engine: str) -> None:
     app = App("shop")
 
     @app.saga("fulfil", retry=Retry(1))
@@ -316,7 +316,7 @@ async def test_the_undo_of_a_local_step_commits_with_its_record(tmp_path) -> Non
     def unwrite(name: str, tx: SyncTransaction) -> None:
         tx.execute("DELETE FROM written WHERE id = :name", name=name)
 
-    async with app.test(engine=f"sqlite:///{tmp_path}/x.db?durability=normal") as t:
+    async with app.test(engine=sql_engine) as t:
         handle = await fulfil.start(id="1")
         await t.settle()
         assert (await handle.status()).status == "compensated"

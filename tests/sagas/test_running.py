@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stores import Stores
 
 from isthmus import App, ConfigError, Module, SchemaError, TimedOutError, Transaction
 from isthmus.handling.running.controls import pause, resume
@@ -26,8 +27,8 @@ from isthmus.signals import Signal
 pytestmark = pytest.mark.timeout(60)
 
 
-async def test_a_saga_lies_in_the_store_if_messages_lie_elsewhere(tmp_path: Path) -> None:
-    engine, store = (f"sqlite:///{tmp_path}/{each}.db" for each in ("engine", "store"))
+async def test_a_saga_lies_in_the_store_if_messages_lie_elsewhere(sql_stores: Stores) -> None:
+    engine, store = sql_stores("engine"), sql_stores("store")
     app = App("shop", engine=engine, store=store, settings=Settings(port=0))
     mails, sent = app.queue("mails", str), asyncio.Queue[str]()
 
@@ -74,8 +75,8 @@ async def test_a_saga_starts_with_a_transaction_of_the_users_own(tmp_path: Path)
             await handle.status()
 
 
-async def test_a_process_that_drains_begins_no_further_step(tmp_path: Path) -> None:
-    app = App("shop", engine=f"sqlite:///{tmp_path}/shop.db", settings=Settings(port=0))
+async def test_a_process_that_drains_begins_no_further_step(sql_engine: str) -> None:
+    app = App("shop", engine=sql_engine, settings=Settings(port=0))
     done, begun, go = list[int](), asyncio.Event(), asyncio.Event()
 
     async def do(number: int) -> None:
@@ -203,8 +204,8 @@ async def test_one_that_has_ended_is_forgotten_when_its_retention_is_over(engine
         assert runs == [1, 1]
 
 
-async def test_two_apps_of_one_database_take_their_own_sagas_only() -> None:
-    one, two = App("one"), App("two")
+async def test_two_apps_of_one_database_take_their_own_sagas_only(stores: Stores) -> None:
+    one, two, engine = App("one"), App("two"), stores("both")
     for each in (one, two):
         each.database(shared=True)
 
@@ -217,8 +218,8 @@ async def test_two_apps_of_one_database_take_their_own_sagas_only() -> None:
         return "two"
 
     async with (
-        one.test(engine="memory://shared-sagas") as t,
-        two.test(engine="memory://shared-sagas"),
+        one.test(engine=engine) as t,
+        two.test(engine=engine),
     ):
         handle = await fulfil.start(id="1")
         await t.settle()
@@ -368,7 +369,7 @@ async def test_a_result_is_waited_for_no_longer_than_is_said(engine: str) -> Non
             await waiting
 
 
-async def test_steps_that_meet_a_conflict_are_done_again_and_count_once(tmp_path: Path) -> None:
+async def test_steps_that_meet_a_conflict_are_done_again_and_count_once(sql_engine: str) -> None:
     app = App("shop")
 
     async def prepare(tx: Transaction) -> None:
@@ -390,7 +391,7 @@ async def test_steps_that_meet_a_conflict_are_done_again_and_count_once(tmp_path
         alone = await saga.step(count)
         return [alone, *await saga.gather(saga.step(count), saga.step(count))]
 
-    async with app.test(engine=f"sqlite:///{tmp_path}/x.db?durability=normal") as t:
+    async with app.test(engine=sql_engine) as t:
         await (await preparing.start(id="1")).result()
         handles = [await counting.start(id=str(number)) for number in range(8)]
         await t.settle()

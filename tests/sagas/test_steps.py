@@ -95,7 +95,7 @@ async def test_a_saga_started_in_a_transaction_starts_with_its_commit(engine: st
         assert done == ["2"]
 
 
-async def test_a_step_with_a_transaction_commits_with_its_record(tmp_path) -> None:
+async def test_a_step_with_a_transaction_commits_with_its_record(sql_engine: str) -> None:
     app = App("shop")
     notes = app.queue("notes", Order)
 
@@ -120,7 +120,7 @@ async def test_a_step_with_a_transaction_commits_with_its_record(tmp_path) -> No
         await reserve(tx, order)
         raise ValueError("no")
 
-    async with app.test(engine=f"sqlite:///{tmp_path}/x.db?durability=normal") as t:
+    async with app.test(engine=sql_engine) as t:
         handle = await fulfil.start(Order("1"), id="1")
         await t.settle()
         assert await handle.result() == "fail ValueError"

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 from collections.abc import Coroutine, Iterator, Sequence
 from contextvars import Context
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,13 +21,6 @@ from tests.sourcing.bank import (
 from isthmus import App, ConfigError, SchemaError
 from isthmus.errors import ConflictError
 from isthmus.sourcing import Aggregate, DeclaredAggregate, Metadata, Position, acting
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "memory":
-        return f"memory://aggregate-{id(request)}"
-    return f"sqlite:///{tmp_path}/bank.db?durability=normal"
 
 
 def process(url: str) -> tuple[App, Aggregate[Account]]:

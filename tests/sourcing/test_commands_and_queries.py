@@ -1,7 +1,6 @@
 """What commands and queries promise: once for one id, whole; never older than one's own write."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -47,11 +46,9 @@ class Bank:
         self.transfer: Command[Receipt] = transfer
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def bank(request: pytest.FixtureRequest, tmp_path: Path) -> Bank:
-    if request.param == "memory":
-        return Bank(f"memory://commands-{id(request)}")
-    return Bank(f"sqlite:///{tmp_path}/bank.db?durability=normal")
+@pytest.fixture
+def bank(url: str) -> Bank:
+    return Bank(url)
 
 
 async def test_a_command_over_two_aggregates_is_one_transaction(bank: Bank) -> None:
@@ -108,7 +105,7 @@ async def test_what_does_not_fit_is_refused(bank: Bank, wrong: Any) -> None:
         assert bank.calls == 0
 
 
-async def test_a_query_shows_what_its_caller_wrote(tmp_path: Path) -> None:
+async def test_a_query_shows_what_its_caller_wrote(engine: str) -> None:
     app = App("bank")
     accounts = app.aggregate("account", Account)
     table = Table("balances", "account text primary key, amount integer")
@@ -132,7 +129,7 @@ async def test_a_query_shows_what_its_caller_wrote(tmp_path: Path) -> None:
         rows = await tx.fetch("select amount from balances where account = :a", a=account)
         return f"{rows[0][0] - less} {unit}" if rows else "nothing"
 
-    async with app.test(engine=f"sqlite:///{tmp_path}/bank.db") as t:
+    async with app.test(engine=engine) as t:
         assert await balance("acc-1") == "nothing"
         handled = await accounts.handle("acc-1", Deposit(10))
         for _ in range(300):

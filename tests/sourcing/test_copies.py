@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.sourcing.bank import Account, Deposit, Withdraw
 from tests.sourcing.customers import FORGOTTEN, SECRET, Customer, Register
+from tests.stores import Stores
 
 from isthmus import App, ConfigError
 from isthmus.errors import ConflictError, CorruptedError, NotFoundError
@@ -16,14 +17,9 @@ from isthmus.sourcing.exporting import export
 from isthmus.sourcing.importing import import_events
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
-    if request.param == "memory":
-        return f"memory://one-{id(request)}", f"memory://two-{id(request)}"
-    return (
-        f"sqlite:///{tmp_path}/one.db?durability=normal",
-        f"sqlite:///{tmp_path}/two.db?durability=normal",
-    )
+@pytest.fixture
+def urls(stores: Stores) -> tuple[str, str]:
+    return stores("one"), stores("two")
 
 
 def bank(url: str, **options: Any) -> tuple[App, Aggregate[Account]]:

@@ -3,7 +3,6 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -25,13 +24,6 @@ from isthmus.contracts import Put
 from isthmus.errors import CorruptedError
 from isthmus.sourcing import Aggregate, Personal, Recorded
 from isthmus.sourcing.keys import BLANK
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "memory":
-        return f"memory://forgetting-{id(request)}"
-    return f"sqlite:///{tmp_path}/shop.db?durability=normal"
 
 
 def process(url: str, **options: Any) -> tuple[App, Aggregate[Customer]]:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,14 +13,6 @@ from tests.sourcing.bank import Account, Deposit, Deposited, Withdraw, Withdrawn
 from isthmus import App, ConfigError, SchemaError, schema, upcaster
 from isthmus.message import Message
 from isthmus.sourcing import Aggregate
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "memory":
-        return f"memory://history-{id(request)}"
-    return f"sqlite:///{tmp_path}/bank.db?durability=normal"
-
 
 # --- time travel --------------------------------------------------------------------------------
 

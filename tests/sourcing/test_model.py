@@ -1,8 +1,6 @@
 """Whatever commands come, in whatever order: aggregates are what a plain model says."""
 
 import asyncio
-import itertools
-import tempfile
 from collections import defaultdict
 from contextlib import suppress
 from contextvars import Context
@@ -20,6 +18,7 @@ from tests.sourcing.bank import (
     Withdraw,
     Withdrawn,
 )
+from tests.stores import Stores
 
 from isthmus import App
 from isthmus.errors import ConflictError
@@ -199,20 +198,16 @@ class World:
                 assert [value for k, value in feed if k == key] == self.model.events[key]
 
 
-databases = itertools.count()
+MANY = {"memory": 80, "sqlite": 15, "postgresql": 25}
 
 
-@given(script=steps)
-@settings(max_examples=80)
-def test_on_memory_aggregates_are_what_the_model_says(script: list[Any]) -> None:
-    asyncio.run(World(f"memory://model-{next(databases)}").run(script))
+def test_aggregates_are_what_the_model_says(stores: Stores) -> None:
+    @given(script=steps)
+    @settings(max_examples=MANY[stores.kind], suppress_health_check=[HealthCheck.too_slow])
+    def whatever_comes(script: list[Any]) -> None:
+        asyncio.run(World(stores.another()).run(script))
 
-
-@given(script=steps)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
-def test_on_sqlite_aggregates_are_what_the_model_says(script: list[Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(World(f"sqlite:///{folder}/model.db?durability=normal").run(script))
+    whatever_comes()
 
 
 @given(script=st.lists(handles | st.sampled_from(["settle", "rebuild", "wait"]), max_size=25))

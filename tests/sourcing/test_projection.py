@@ -4,12 +4,12 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from tests.sourcing.bank import Account, Deposit, Deposited, Withdraw, Withdrawn
+from tests.stores import Stores
 
 from isthmus import App, ConfigError, Message, Module, Retry, Transaction
 from isthmus.errors import NotFoundError, TimedOutError, UnsupportedError
@@ -85,11 +85,6 @@ async def shown(projection: Projection, t: Trial) -> None:
         if not await projection.behind():
             return
     raise AssertionError("it never caught up")
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/bank.db?durability=normal"
 
 
 async def test_read_models_show_what_happened(engine: str) -> None:
@@ -247,11 +242,9 @@ async def test_a_module_may_have_aggregates_and_projections(engine: str) -> None
         await seen.caught_up(to=handled.position)
 
 
-async def test_with_two_databases_events_lie_beside_the_rows(tmp_path: Path) -> None:
+async def test_with_two_databases_events_lie_beside_the_rows(sql_stores: Stores) -> None:
     bank = Bank()
-    bank.app.configure(
-        engine=f"sqlite:///{tmp_path}/engine.db", store=f"sqlite:///{tmp_path}/store.db"
-    )
+    bank.app.configure(engine=sql_stores("engine"), store=sql_stores("store"))
     async with bank.app:
         host = bank.app.declarations.host
         running = asyncio.create_task(Runtime(bank.app.declarations, host).run())
@@ -319,9 +312,15 @@ async def test_what_nobody_reads_any_more_is_dropped(engine: str) -> None:
         assert (await bank.rows())["acc-1"] == 40
 
 
+TABLES = {
+    "sqlite": "select name from sqlite_master where name like :like",
+    "postgresql": "select tablename from pg_tables where tablename like :like",
+}
+
+
 async def names(app: App, like: str) -> list[str]:
     async with app.transaction() as tx:
-        rows = await tx.fetch("select name from sqlite_master where name like :like", like=like)
+        rows = await tx.fetch(TABLES[app.declarations.host.store.capabilities.sql], like=like)
         return [row[0] for row in rows]
 
 

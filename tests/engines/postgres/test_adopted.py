@@ -156,13 +156,13 @@ async def test_what_is_no_connection_is_refused(engine: PostgresEngine) -> None:
 
 
 async def test_another_database_is_refused(engine: PostgresEngine, server: Any) -> None:
-    other = await server.create()
+    other = server.create()
     connection = await asyncpg.connect(server.url(other))
     async with connection.transaction():
         with pytest.raises(UnsupportedError, match="same database"):
             await one_of_each(engine, engine.store.adopt(connection))
     await connection.close()
-    await server.drop(other)
+    server.drop(other)
 
 
 async def test_a_database_without_our_tables_is_refused(

@@ -1,6 +1,5 @@
 """PostgreSQL answers random calls as memory does."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 from unittest import TestCase
@@ -38,7 +37,7 @@ class Emptied:
 
 @pytest.mark.parametrize("model", [queue_model, log_model, store_model])
 def test_it_answers_as_memory_does(model: Model, server: Any) -> None:
-    name = asyncio.run(server.create())
+    name = server.create()
     case: Any = model(Emptied(server.url(name)), runs=30)
     case("runTest").runTest()
-    asyncio.run(server.drop(name))
+    server.drop(name)

@@ -1,7 +1,7 @@
 """The engine's tables are made once, whoever comes first, and change going forward only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import asyncpg
@@ -16,12 +16,12 @@ from isthmus.errors import ConfigError
 Rows = Callable[..., Awaitable[list[Any]]]
 
 
-@pytest_asyncio.fixture
-async def database(server: Any) -> AsyncIterator[str]:
+@pytest.fixture
+def database(server: Any) -> Iterator[str]:
     """One that has no tables of ours."""
-    name = await server.create(template="template1")
+    name = server.create(template="template1")
     yield name
-    await server.drop(name)
+    server.drop(name)
 
 
 @pytest_asyncio.fixture
@@ -96,10 +96,10 @@ async def test_who_may_not_create_them_opens_what_is_there(
 
 
 async def test_other_encodings_are_refused(server: Any) -> None:
-    await server.run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    server.run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
     with pytest.raises(ConfigError, match="LATIN1"):
         await connect(server.url("latin"))
-    await server.drop("latin")
+    server.drop("latin")
 
 
 @pytest.mark.parametrize("options", ["", "?durability=normal"])
