@@ -7,7 +7,7 @@ from tests.stores import Stores
 
 @pytest.fixture
 def engine(memory_stores: Stores) -> str:
-    return memory_stores("shop")
+    return memory_stores.alone("shop")
 
 
 @pytest.fixture

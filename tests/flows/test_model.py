@@ -1,6 +1,7 @@
 """Events in any order, doubled and lost: each flow ends as a plain model of it says."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -114,6 +115,7 @@ async def play(
     return stands, published
 
 
+numbers = itertools.count()
 MANY = {"memory": 1.0, "postgresql": 0.2}
 """How many of the examples are tried there."""
 
@@ -122,7 +124,7 @@ def test_each_flow_ends_as_the_model_says(memory_stores: Stores) -> None:
     @given(scripts())
     @settings(max_examples=int(40 * MANY[memory_stores.kind]))
     def whatever_comes(script: Sequence[Happening]) -> None:
-        ends_as_the_model_says(script, memory_stores.another())
+        ends_as_the_model_says(script, memory_stores.alone(f"flow-{next(numbers)}"))
 
     whatever_comes()
 
@@ -169,7 +171,7 @@ def test_events_that_come_all_at_once_are_each_seen(memory_stores: Stores) -> No
     @given(scripts())
     @settings(max_examples=int(25 * MANY[memory_stores.kind]))
     def whatever_comes(script: Sequence[Happening]) -> None:
-        are_each_seen(script, memory_stores.another())
+        are_each_seen(script, memory_stores.alone(f"flow-{next(numbers)}"))
 
     whatever_comes()
 

@@ -6,7 +6,7 @@ from tests.stores import Stores
 
 @pytest.fixture
 def engine(stores: Stores) -> str:
-    return stores("saga")
+    return stores.alone("saga")
 
 
 @pytest.fixture
