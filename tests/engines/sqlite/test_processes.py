@@ -183,3 +183,15 @@ async def test_the_log_does_not_grow_without_end(
         longest = max(longest, Path(f"{path}-wal").stat().st_size)
     assert longest < 12 * 1024 * 1024  # of the 40 MB that were written
     assert rows("SELECT count(*) FROM box") == [(400,)]
+
+
+async def test_a_log_of_small_commits_is_begun_anew_long_before_it_is_too_long(
+    opening: Any, path: Path
+) -> None:
+    """Where it grows, each of them waits for the disk twice as long."""
+    database = await opening()
+    await database.write(lambda at: at.execute("CREATE TABLE box (body BLOB)").rowcount)
+    body = b"x" * 10_000
+    for _ in range(2_000):
+        await database.write(lambda at: at.execute("INSERT INTO box VALUES (?)", (body,)).rowcount)
+    assert Path(f"{path}-wal").stat().st_size < 16 * 1024 * 1024  # of the 30 MB that were written
