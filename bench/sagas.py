@@ -1,6 +1,8 @@
-"""Durable sagas of three steps, beside DBOS: one after the other, and sixteen at a time."""
+"""Durable sagas of three steps, beside DBOS, on a file and on PostgreSQL: one after the other,
+and sixteen at a time."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -8,12 +10,13 @@ import msgspec
 from bench.callers import rate
 from bench.contest import Benchmark, Measures, Results
 from bench.figure import Figure, figure
-from bench.ours import app_in, running, turn
-from isthmus import Saga
+from bench.ours import app_in, run, running
+from isthmus import App, Saga
+from isthmus.testing.servers import PostgresServer
 
 WORDS = "x" * 200
-COUNTS = {1: {"isthmus": 200, "dbos": 25}, 16: {"isthmus": 2_000, "dbos": 48}}
-"""How many of each; each turn takes a second or so."""
+COUNTS = {1: {"isthmus": 300, "dbos": 25}, 16: {"isthmus": 2_000, "dbos": 48}}
+"""How many of each; each turn takes a second or two."""
 
 
 class Parcel(msgspec.Struct):
@@ -35,9 +38,7 @@ async def ship(words: str) -> str:
 Once = Callable[[int], Awaitable[None]]
 
 
-async def _isthmus(folder: Path) -> Measures:
-    app = app_in(folder, "full")
-
+async def _isthmus(app: App) -> Measures:
     @app.saga("parcel", version=1)
     async def parcel(saga: Saga, given: Parcel) -> str:
         weighed = await saga.step(weigh, given.words)
@@ -52,12 +53,12 @@ async def _isthmus(folder: Path) -> Measures:
         return await _measured(once, "isthmus")
 
 
-async def _dbos(folder: Path) -> Measures:
+async def _dbos(url: str) -> Measures:
     from dbos import DBOS, DBOSConfig  # pyright: ignore[reportMissingImports]
 
     config: DBOSConfig = {
         "name": "bench",
-        "system_database_url": f"sqlite:///{folder}/dbos.db",
+        "system_database_url": url,
         "log_level": "ERROR",
         "run_admin_server": False,
     }
@@ -91,21 +92,48 @@ async def _measured(once: Once, name: str) -> Measures:
     return found
 
 
+@contextmanager
+def _server() -> Generator[str]:
+    with PostgresServer(durable=True) as server:
+        yield server.url()
+
+
+def _isthmus_on_postgres(_: Path) -> Measures:
+    with _server() as url:
+        return run(_isthmus(App("bench", engine=url)))
+
+
+def _dbos_on_postgres(_: Path) -> Measures:
+    with _server() as url:
+        return run(_dbos(url))
+
+
+TARGETS = {
+    ("sqlite", 1): ">= 5",
+    ("sqlite", 16): ">= 40",
+    ("postgres", 1): ">= 2",
+    ("postgres", 16): ">= 5",
+}
+
+
 def figures(results: Results) -> Sequence[Figure]:
-    targets = {1: ">= 5", 16: ">= 40"}
     return [
         *(
             figure(
-                f"saga.sqlite.c{callers}.vs_dbos",
-                results.ratios("isthmus", ["dbos"], f"c{callers}"),
+                f"saga.{store}.c{callers}.vs_dbos",
+                results.ratios(f"isthmus.{store}", [f"dbos.{store}"], f"c{callers}"),
                 target=target,
             )
-            for callers, target in targets.items()
+            for (store, callers), target in TARGETS.items()
         ),
         *(
-            figure(f"saga.sqlite.c{callers}.{name}", results.of(name, f"c{callers}"), "/s")
-            for callers in targets
-            for name in BENCHMARK.contenders
+            figure(
+                f"saga.{store}.c{callers}.{name}",
+                results.of(f"{name}.{store}", f"c{callers}"),
+                "/s",
+            )
+            for store, callers in TARGETS
+            for name in ("isthmus", "dbos")
         ),
     ]
 
@@ -114,9 +142,15 @@ BENCHMARK = Benchmark(
     name="sagas",
     title=(
         "sagas of three steps that return 200 characters, each remembered on disk before the next "
-        "begins; by one caller, and by sixteen. isthmus: durability=full; DBOS: its defaults on "
-        "SQLite, a rollback journal with synchronous=FULL"
+        "begins; by one caller, and by sixteen. SQLite: isthmus with durability=full; DBOS with "
+        "its defaults, a rollback journal with synchronous=FULL. PostgreSQL: a server of its own "
+        "for each turn, with fsync and synchronous_commit"
     ),
-    contenders={"isthmus": turn(_isthmus), "dbos": turn(_dbos)},
+    contenders={
+        "isthmus.sqlite": lambda folder: run(_isthmus(app_in(folder, "full"))),
+        "dbos.sqlite": lambda folder: run(_dbos(f"sqlite:///{folder}/dbos.db")),
+        "isthmus.postgres": _isthmus_on_postgres,
+        "dbos.postgres": _dbos_on_postgres,
+    },
     figures=figures,
 )
