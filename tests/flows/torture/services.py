@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from isthmus import App, Retry, Transaction
+from isthmus.clock import SystemClock
 from isthmus.errors import UnavailableError
 from isthmus.flows import Course, Flow
 from isthmus.settings import Settings
@@ -122,7 +123,7 @@ async def main(name: str, folder: Path) -> None:
         try:
             return await service.app.run()
         except UnavailableError:  # as it begins: the server is away
-            await asyncio.sleep(0.1)
+            await SystemClock().sleep(0.1)
 
 
 if __name__ == "__main__":

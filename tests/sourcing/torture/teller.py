@@ -17,6 +17,7 @@ from typing import TextIO
 import msgspec
 
 from isthmus import App, Retry, Transaction
+from isthmus.clock import SystemClock
 from isthmus.errors import UnavailableError
 from isthmus.handling.running.runtime import Runtime
 from isthmus.settings import Settings
@@ -147,7 +148,7 @@ async def at_last(bank: Bank, label: str) -> str:
         try:
             return await bank.do(label)
         except UnavailableError:
-            await asyncio.sleep(0.05)
+            await SystemClock().sleep(0.05)
 
 
 async def do_all(bank: Bank, left: list[str], file: TextIO) -> None:
