@@ -1,10 +1,11 @@
 """Where what is tested lies: in memory, in a file, on a server."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 
+from tests.outages import Outages
 from tests.postgres import Server
 
 __all__ = ["Stores"]
@@ -37,6 +38,17 @@ class Stores:
     def another(self) -> str:
         """Return the URL of a store that nobody was given before."""
         return self(f"store-{next(_numbers)}")
+
+    @property
+    def forgiven(self) -> tuple[int, ...]:
+        """How a process may end here: one that begins while its server is away, with 1."""
+        return () if self._server is None else (1,)
+
+    @asynccontextmanager
+    async def suffering(self, times: int) -> AsyncIterator[Outages]:
+        """Kill the server so often while the block lasts, if there is one."""
+        async with Outages(self._server, times if self._server else 0) as outages:
+            yield outages
 
     @contextmanager
     def dropped(self) -> Iterator["Stores"]:

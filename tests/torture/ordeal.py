@@ -134,7 +134,7 @@ async def post(order: Order, tx: Transaction, witness: Witness, record: Record) 
         "insert into posted values (:number, :account, :place, :at)",
         number=order.number,
         account=order.account,
-        place=record.partition,
+        place=str(record.partition),
         at=record.offset,
     )
     await witness.tell(f"post {order.number}")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ordeal import app, clock, order, orders
 
+from isthmus.errors import UnavailableError
+
 ABREAST = 32
 """Orders that are sent at once."""
 
@@ -31,7 +33,18 @@ async def produce(file: Path, numbers: range, rate: float) -> None:
 async def send(number: int) -> None:
     """Send an order, and one of twenty twice."""
     for _ in range(1 + (random.random() < 0.05)):
-        await orders.send(order(number), id=f"order-{number}")
+        await at_last(number)
+
+
+async def at_last(number: int) -> None:
+    """Do it again while the server is away, under the same id."""
+    while True:
+        try:
+            await orders.send(order(number), id=f"order-{number}")
+        except UnavailableError:
+            await clock.sleep(0.05)
+        else:
+            return
 
 
 async def main(file: str, start: str, stop: str, step: str, rate: str) -> None:

@@ -4,23 +4,25 @@
 """
 
 import os
-import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.books import is_postgres, rows, unless_away
+from tests.stores import Stores
 
 from isthmus.testing.torture import Place, Reckoning, Recorder, Torture
 
 HERE = Path(__file__).parent
 SIZE = float(os.environ.get("ORDEAL", "1"))
 WORKERS, PRODUCERS = 3, 2
+OUTAGES = 2 + int(4 * SIZE)
+"""How often the server is killed, where there is one."""
 RATE = 400
 """Orders a second that each producer sends at most."""
 
@@ -34,9 +36,11 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "ordeal.db?durability=normal"
     store: str = "ordeal.db?durability=normal"
 
-    def surroundings(self, folder: Path) -> dict[str, str]:
+    def surroundings(self, folder: Path, stores: Stores) -> dict[str, str]:
         """Return the settings of all processes."""
         files = {"ISTHMUS_ENGINE": self.engine, "ISTHMUS_STORE": self.store}
+        if stores.kind == "postgresql":
+            return {name: stores(file.partition(".")[0]) for name, file in files.items()}
         return {name: f"sqlite:///{folder}/{file}" for name, file in files.items()}
 
 
@@ -58,8 +62,10 @@ ROUNDS = [
 ]
 
 
-def places(folder: Path, round_: Round, recorder: Recorder) -> Iterator[Place]:
-    told = {"ORDEAL_RECORDER": str(recorder.port), **round_.surroundings(folder)}
+def places(
+    folder: Path, round_: Round, recorder: Recorder, surroundings: Mapping[str, str]
+) -> Iterator[Place]:
+    told = {"ORDEAL_RECORDER": str(recorder.port), **surroundings}
     run = [sys.executable, "-m", "isthmus", "run", "ordeal:app", "--log-level", "error"]
     worker = Place(name="worker", command=run, folder=HERE, environment=os.environ | told)
     yield msgspec.structs.replace(worker, count=WORKERS)
@@ -72,15 +78,22 @@ def places(folder: Path, round_: Round, recorder: Recorder) -> Iterator[Place]:
 class Aftermath:
     """What somebody finds who was not part of it, when all is over."""
 
-    def __init__(self, ordeal: Any, folder: Path, told: Counter[str], orders: int) -> None:
+    def __init__(
+        self,
+        ordeal: Any,
+        folder: Path,
+        told: Counter[str],
+        orders: int,
+        surroundings: Mapping[str, str],
+    ) -> None:
         self._ordeal, self._folder, self._told, self._orders = ordeal, folder, told, range(orders)
+        self._store, self._urls = surroundings["ISTHMUS_STORE"], set(surroundings.values())
 
     def rows(self) -> Iterator[Reckoning]:
         """Each effect in the database is there, once."""
-        with closing(sqlite3.connect(self._folder / "ordeal.db")) as database:
-            for stage, table in self._ordeal.TABLES.items():
-                found = [number for (number,) in database.execute(f"select number from {table}")]
-                yield Reckoning(f"rows of {stage}", wanted=self._done(stage), found=found)
+        for stage, table in self._ordeal.TABLES.items():
+            found = [number for (number,) in rows(self._store, f"select number from {table}")]
+            yield Reckoning(f"rows of {stage}", wanted=self._done(stage), found=found)
 
     def told(self) -> Iterator[Reckoning]:
         """Each effect reached the recorder, once or again under the same key."""
@@ -109,11 +122,8 @@ class Aftermath:
     def out_of_order(self) -> Sequence[Any]:
         """Return what was posted before a record of its key that stands before it."""
         posted: dict[Any, list[Any]] = {}
-        with closing(sqlite3.connect(self._folder / "ordeal.db")) as database:
-            for *key, at in database.execute(
-                "select place, account, at from posted order by rowid"
-            ):
-                posted.setdefault(tuple(key), []).append(at)
+        for *key, at in rows(self._store, "select place, account, at from posted order by rowid"):
+            posted.setdefault(tuple(key), []).append(at)
         return [
             (key, former, later)
             for key, places in posted.items()
@@ -123,21 +133,21 @@ class Aftermath:
 
     def damages(self) -> Sequence[Any]:
         """Return what SQLite finds wrong with the files."""
-        found = self._of_each_file("pragma integrity_check")
+        found = self._of_each("sqlite", "pragma integrity_check")
         return [row for row in found if row != ("ok",)]
 
     def held(self) -> Sequence[Any]:
         """Return what the engine still holds for somebody."""
-        return self._of_each_file(
-            "select token from isthmus_lease union select id from isthmus_single where token"
-        )
+        return [
+            *self._of_each(
+                "sqlite",
+                "select token from isthmus_lease union select id from isthmus_single where token",
+            ),
+            *self._of_each("postgresql", "select id from isthmus.slot where token is not null"),
+        ]
 
-    def _of_each_file(self, sql: str) -> Sequence[Any]:
-        rows = list[Any]()
-        for file in self._folder.glob("*.db"):
-            with closing(sqlite3.connect(file)) as database:
-                rows += database.execute(sql)
-        return rows
+    def _of_each(self, kind: str, sql: str) -> Sequence[Any]:
+        return [row for url in self._urls if url.startswith(kind) for row in rows(url, sql)]
 
     def _done(self, stage: str) -> set[int]:
         """Return the numbers that have an effect in a stage."""
@@ -160,27 +170,41 @@ def settled(ordeal: Any, torture: Torture) -> Callable[[], Awaitable[bool]]:
 @pytest.mark.timeout(300 * max(SIZE, 1))
 @pytest.mark.parametrize("round_", ROUNDS, ids=lambda each: each.name)
 async def test_nothing_is_lost_or_done_twice_though_processes_are_killed(
-    ordeal: Any, round_: Round, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ordeal: Any,
+    round_: Round,
+    folder: Path,
+    sql_stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in round_.surroundings(folder).items():
+    surroundings = round_.surroundings(folder, sql_stores)
+    for name, value in surroundings.items():
         monkeypatch.setenv(name, value)
     async with Recorder(folder / "told") as recorder:
         monkeypatch.setenv("ORDEAL_RECORDER", str(recorder.port))
         async with ordeal.app:
+            if is_postgres(surroundings["ISTHMUS_STORE"]):  # which has no rowid
+                async with ordeal.app.transaction() as tx:
+                    await tx.execute("alter table posted add column rowid bigserial")
             torture = Torture(
-                *places(folder, round_, recorder), folder=folder, frozen=1.5 * ordeal.LEASE
+                *places(folder, round_, recorder, surroundings),
+                folder=folder,
+                frozen=1.5 * ordeal.LEASE,
+                forgiven=sql_stores.forgiven,
             )
-            async with torture:
+            async with torture, sql_stores.suffering(OUTAGES) as outages:
                 await torture.run(
-                    until=settled(ordeal, torture), kills=round_.kills, within=280 * max(SIZE, 1)
+                    until=unless_away(outages.over(settled(ordeal, torture))),
+                    kills=round_.kills,
+                    within=280 * max(SIZE, 1),
                 )
-            aftermath = Aftermath(ordeal, folder, recorder.told(), round_.orders)
+            aftermath = Aftermath(ordeal, folder, recorder.told(), round_.orders, surroundings)
             reckonings = [aftermath.acknowledged(), *aftermath.rows(), *aftermath.told()]
             reckonings += await aftermath.dead()
             left = await ordeal.left()
     print(
         f"\n{round_.name}: {len(torture.killed)} killed, {torture.deaths} killed by poison, "
-        f"{len(torture.thawed)} frozen, repeats {recorder.told().total() - len(recorder.told())}"
+        f"{len(torture.thawed)} frozen, {outages}, "
+        f"repeats {recorder.told().total() - len(recorder.told())}"
     )
     print(*reckonings, sep="\n")
     assert [str(each) for each in reckonings if not each.balances] == [], f"look into {folder}"

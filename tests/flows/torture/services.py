@@ -5,6 +5,7 @@ its handlers is a row, without any key that would hide a double.
 """
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 
 from isthmus import App, Retry, Transaction
+from isthmus.clock import SystemClock
+from isthmus.errors import UnavailableError
 from isthmus.flows import Course, Flow
 from isthmus.settings import Settings
 
@@ -47,14 +50,19 @@ class Withdrawn(msgspec.Struct, frozen=True):
     order: str
 
 
+def url(name: str, folder: Path) -> str:
+    """A file in the folder, unless SERVICES_ENGINE or SERVICES_ORDERS... name something else."""
+    return os.environ.get(f"SERVICES_{name.upper()}", f"sqlite:///{folder}/{name}.db")
+
+
 class Service:
     """One service, with the topics that all agree about."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.app = App(
             name,
-            engine=f"sqlite:///{folder}/engine.db",
-            store=f"sqlite:///{folder}/{name}.db",
+            engine=url("engine", folder),
+            store=url(name, folder),
             settings=Settings(port=0, lease=LEASE),
         )
         self.app.migrations(Path(__file__).with_name("migrations"))
@@ -111,7 +119,11 @@ async def main(name: str, folder: Path) -> None:
     service = Service(name, folder)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: loop.create_task(service.app.drain()))
-    await service.app.run()
+    while True:
+        try:
+            return await service.app.run()
+        except UnavailableError:  # as it begins: the server is away
+            await SystemClock().sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ import os
 import random
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from isthmus import App, Retry, Transaction
 from isthmus.clock import SystemClock
+from isthmus.errors import UnavailableError
 from isthmus.handling.idempotency_key import IdempotencyKey
 from isthmus.sagas import Compensate, Saga, Unknown
 from isthmus.testing.torture import Witness
@@ -126,6 +128,15 @@ async def fulfil(saga: Saga, number: int) -> int:
     return billed
 
 
+async def at_last(do: Callable[[], Awaitable[None]]) -> None:
+    """Do it again while the server is away."""
+    while True:
+        try:
+            return await do()
+        except UnavailableError:
+            await clock.sleep(0.05)
+
+
 async def start(number: int) -> None:
     """Start one, and one of twenty twice; one of ten in a transaction."""
     for _ in range(1 + (draw.random() < 0.05)):
@@ -142,7 +153,7 @@ async def produce(file: Path, numbers: range) -> None:
     notes = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
     for begin in range(0, len(left), ABREAST):
         part = left[begin : begin + ABREAST]
-        await asyncio.gather(*(start(number) for number in part))
+        await asyncio.gather(*(at_last(partial(start, number)) for number in part))
         os.write(notes, "".join(f"{number}\n" for number in part).encode())
         await clock.sleep(0.1)
 

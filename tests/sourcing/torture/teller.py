@@ -17,6 +17,8 @@ from typing import TextIO
 import msgspec
 
 from isthmus import App, Retry, Transaction
+from isthmus.clock import SystemClock
+from isthmus.errors import UnavailableError
 from isthmus.handling.running.runtime import Runtime
 from isthmus.settings import Settings
 from isthmus.sourcing import Aggregate, Documents, Projection, Recorded, SearchIndex, Table
@@ -140,11 +142,20 @@ async def main(folder: Path, number: str, count: int) -> None:
                 await runtime.drain()
 
 
+async def at_last(bank: Bank, label: str) -> str:
+    """Do it again, under the same id, while the server is away."""
+    while True:
+        try:
+            return await bank.do(label)
+        except UnavailableError:
+            await SystemClock().sleep(0.05)
+
+
 async def do_all(bank: Bank, left: list[str], file: TextIO) -> None:
     async def some() -> None:
         while left:
             label = left.pop(0)
-            file.write(f"{label} {await bank.do(label)} .\n")
+            file.write(f"{label} {await at_last(bank, label)} .\n")
 
     await asyncio.gather(*(some() for _ in range(AT_ONCE)))
 

@@ -5,11 +5,14 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.books import unless_away
+from tests.stores import Stores
 
 from isthmus.testing.torture import Place, Reckoning, Torture
 
@@ -18,6 +21,8 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
 TELLER = Path(__file__).with_name("teller.py")
 SIZE = float(os.environ.get("ORDEAL", "1"))
 TELLERS, COMMANDS, KILLS = 3, int(1500 * SIZE), int(12 * SIZE)
+OUTAGES = 2 + int(4 * SIZE)
+"""How often the server is killed, where there is one."""
 
 
 def the_teller() -> ModuleType:
@@ -52,7 +57,10 @@ def wanted(ends: dict[str, str]) -> list[tuple[str, str]]:
     return found
 
 
-async def test_tellers_under_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+async def test_tellers_under_kills_lose_and_double_nothing(
+    tmp_path: Path, sql_stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BANK_URL", sql_stores("bank"))
     module = the_teller()
     bank: Any = module.Bank(tmp_path)
     for number in range(TELLERS):
@@ -82,23 +90,39 @@ async def test_tellers_under_kills_lose_and_double_nothing(tmp_path: Path) -> No
                 and not await bank.balances.parked()
             )
 
-        async with Torture(*places, folder=tmp_path, pause=(0.5, 2.0)) as torture:
+        torture = Torture(*places, folder=tmp_path, pause=(0.5, 2.0), forgiven=sql_stores.forgiven)
+        async with torture, sql_stores.suffering(OUTAGES) as outages:
             await bank.balances.rebuild()
-            await torture.run(until=settled, kills=KILLS, within=400)
+            await torture.run(until=unless_away(outages.over(settled)), kills=KILLS, within=400)
         assert torture.faults == []
         events = [event async for event in bank.accounts.read()]
+        gaps = await gaps_of(bank)
         ends, live = endings(tmp_path), (await bank.balances.standing()).live.number
         states = dict(await bank.documents.scan(limit=1000))
         async with bank.app.transaction() as tx:
             rows = await tx.fetch("select account, amount, events from balances")
         hits = {hit.texts["text"] for hit in await bank.index.search("has", limit=1000)}
     assert len(torture.killed) >= KILLS
+    assert gaps == []
     judge_events(module, events, ends)
     judge_models(module, events, rows=rows, states=states, hits=hits)
     print(
         f"\n{len(ends)} commands, {len(events)} events, {len(torture.killed)} kills, "
-        f"generation {live} is live"
+        f"{outages}, generation {live} is live"
     )
+
+
+async def gaps_of(bank: Any) -> list[tuple[int, int, int]]:
+    """Return where the feed skips an offset: of which partition, and between which two."""
+    host, found = bank.app.declarations.host, list[tuple[int, int, int]]()
+    for partition in range(4):
+        offsets, last = list[int](), -1
+        while records := await host.log.read("account", partition, offset=last + 1, limit=1000):
+            offsets += [record.offset for record in records]
+            last = offsets[-1]
+        assert offsets, "each partition has something"
+        found += [(partition, a, b) for a, b in pairwise([-1, *offsets]) if b != a + 1]
+    return found
 
 
 def judge_events(module: ModuleType, events: list[Any], ends: dict[str, str]) -> None:

@@ -61,6 +61,7 @@ class PostgresServer:
             tempfile.mkdtemp(prefix="isthmus-pg-", dir=folder or (None if durable else MEMORY))
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
         self._who: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -80,10 +81,13 @@ class PostgresServer:
         self.launch()
         until = time.monotonic() + within
         while not self.takes_connections():
-            if not self.runs or time.monotonic() > until:
+            if self._killed and not self.runs and time.monotonic() < until:
+                self.launch()  # it is refused until all that a killed one had begun have ended
+            elif not self.runs or time.monotonic() > until:
                 self.stop()
                 raise UnavailableError(f"PostgreSQL of {self._at} did not start")
             time.sleep(0.02)
+        self._killed = False
 
     def launch(self) -> None:
         """Begin to start, and wait for nothing."""
@@ -112,6 +116,12 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(20)
             self._process = None
+
+    def kill(self) -> None:
+        """End its first process with SIGKILL, which can tell nobody: those that it began find
+        out and end, and the next `start` waits for that, and replays what was committed."""
+        self.stop(signal.SIGKILL)
+        self._killed = True
 
     def remove(self) -> None:
         """Stop it, and remove all that it kept."""

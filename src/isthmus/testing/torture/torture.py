@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,8 @@ class Torture:
         frozen: Seconds for which a process is stopped instead of killed, and then goes
             on without knowing; longer than the leases. 0 is never.
         seed: Of who is hit, when, and how. What comes of it is up to the machine.
+        forgiven: Statuses that a process may end with and is begun anew, as one that found no
+            server when it began.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Torture:
         pause: tuple[float, float] = (0.3, 1.5),
         frozen: float = 0.0,
         seed: int = 0,
+        forgiven: Collection[int] = (),
     ) -> None:
         self._seats = [
             Seat(place, number, log=folder / f"{place.name}-{number}.log")
@@ -43,6 +46,7 @@ class Torture:
             for number in range(1, place.count + 1)
         ]
         self._pause, self._frozen, self._random = pause, frozen, random.Random(seed)
+        self._fair = {0, -signal.SIGKILL, *forgiven}
         self.killed: list[int] = []
         """The pids of those that were killed from outside."""
         self.thawed: list[int] = []
@@ -69,7 +73,7 @@ class Torture:
 
         Raises:
             TimeoutError: It is not, after `within` seconds.
-            RuntimeError: A process ended otherwise than by SIGKILL or with status 0.
+            RuntimeError: A process ended as none should: see `faults`.
         """
         async with asyncio.timeout(within):
             while len(self.killed) < kills:
@@ -107,12 +111,12 @@ class Torture:
 
     @property
     def faults(self) -> Sequence[str]:
-        """Those that ended otherwise than by SIGKILL or with status 0."""
+        """Those that ended otherwise than by SIGKILL, or with status 0 or a forgiven one."""
         return [
             f"{seat.name} ended with status {status}; {seat.log} says why"
             for seat in self._seats
             for status in seat.exits
-            if status not in {0, -signal.SIGKILL}
+            if status not in self._fair
         ]
 
     async def _strike(self) -> None:
