@@ -51,6 +51,8 @@ class Benchmark(NamedTuple):
     rounds: int = 5
     longest: float = 120.0
     """Seconds a contender may take for one turn."""
+    tells: bool = False
+    """Whether it says itself, on stderr, how far it is."""
 
 
 def hold(benchmark: Benchmark, *, scratch: Path, rounds: int | None = None) -> Results:
@@ -69,12 +71,13 @@ def hold(benchmark: Benchmark, *, scratch: Path, rounds: int | None = None) -> R
 def _measured(benchmark: Benchmark, contender: str, scratch: Path) -> Measures:
     done = subprocess.run(
         [sys.executable, "-m", "bench.turn", benchmark.name, contender, str(scratch)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=None if benchmark.tells else subprocess.PIPE,
         timeout=benchmark.longest,
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{benchmark.name}, {contender}:\n{done.stderr.decode()}")
+        raise SystemExit(f"{benchmark.name}, {contender}:\n{(done.stderr or b'').decode()}")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
 
 
