@@ -30,7 +30,7 @@ bench-services: $(READY)/isthmus $(READY)/bench  ## Measure serving and calling,
 	@$(PY) -m bench rest client rpc http_layers
 
 bench-state: $(READY)/isthmus $(READY)/bench  ## Measure sagas, events and PostgreSQL, beside peers
-	@$(PY) -m bench sagas events pgqueue
+	@$(PY) -m bench sagas events events_growth pgqueue
 
 bench-resilience: $(READY)/isthmus $(READY)/bench  ## Measure what policies cost, beside peers
 	@$(PY) -m bench resilience

@@ -22,6 +22,7 @@ NAMES = (
     "rpc",
     "sagas",
     "events",
+    "events_growth",
     "pgqueue",
 )
 

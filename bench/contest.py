@@ -18,9 +18,6 @@ Measures = Mapping[str, float]
 Contender = Callable[[Path], Measures]
 """Does its work once, in an empty folder, and returns what it measured."""
 
-LONGEST = 120.0
-"""Seconds a contender may take for one turn."""
-
 
 class Results:
     """What each contender measured, round by round."""
@@ -52,6 +49,10 @@ class Benchmark(NamedTuple):
     contenders: Mapping[str, Contender]
     figures: Callable[[Results], Sequence[Figure]]
     rounds: int = 5
+    longest: float = 120.0
+    """Seconds a contender may take for one turn."""
+    tells: bool = False
+    """Whether it says itself, on stderr, how far it is."""
 
 
 def hold(benchmark: Benchmark, *, scratch: Path, rounds: int | None = None) -> Results:
@@ -62,20 +63,21 @@ def hold(benchmark: Benchmark, *, scratch: Path, rounds: int | None = None) -> R
         results.begin()
         for contender in random.sample(list(benchmark.contenders), len(benchmark.contenders)):
             _tell(f"{benchmark.name}: round {number} of {count}, {contender}", began)
-            results.add(contender, _measured(benchmark.name, contender, scratch))
+            results.add(contender, _measured(benchmark, contender, scratch))
     _tell("", began)
     return results
 
 
-def _measured(benchmark: str, contender: str, scratch: Path) -> Measures:
+def _measured(benchmark: Benchmark, contender: str, scratch: Path) -> Measures:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.turn", benchmark, contender, str(scratch)],
-        capture_output=True,
-        timeout=LONGEST,
+        [sys.executable, "-m", "bench.turn", benchmark.name, contender, str(scratch)],
+        stdout=subprocess.PIPE,
+        stderr=None if benchmark.tells else subprocess.PIPE,
+        timeout=benchmark.longest,
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{benchmark}, {contender}:\n{done.stderr.decode()}")
+        raise SystemExit(f"{benchmark.name}, {contender}:\n{(done.stderr or b'').decode()}")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, float])
 
 
