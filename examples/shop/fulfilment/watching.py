@@ -1,0 +1,45 @@
+"""What is expected of the events of an order. The services know nothing of it."""
+
+import msgspec
+
+from fulfilment.choreographed import (
+    Abandoned,
+    abandoned,
+    cancelled,
+    charged,
+    module,
+    placed,
+    refunded,
+    refused,
+    released,
+    reserved,
+    shipped,
+)
+from isthmus.flows import Course
+
+__all__ = ["Patience", "flow"]
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """FULFILMENT_SHIPPED: seconds within which a charged order is shipped."""
+
+    shipped: float = 3600.0
+
+
+patience = module.settings_of(Patience)
+flow = module.flow("order", key=lambda event: event.purchase.id)
+
+
+@flow.compensation(abandoned)
+def abandon(course: Course) -> Abandoned:
+    return Abandoned(course[placed].purchase, f"{course.missing} did not come in time")
+
+
+flow.begins(placed)
+flow.expects(reserved, within=600, otherwise=[abandon])
+flow.expects(charged, after=reserved, within=600, otherwise=[abandon])
+flow.ends(shipped, after=charged, within=patience.shipped, otherwise=[abandon])
+flow.fails(refused)
+flow.expects(cancelled, after=[refused, abandoned], within=600)
+flow.expects(released, after=cancelled, within=600)
+flow.expects(refunded, after=cancelled, within=600)
