@@ -19,12 +19,14 @@ from isthmus.sourcing import Handled
 
 __all__ = [
     "Abandoned",
+    "Kept",
     "OrderCancelled",
     "Refused",
     "Step",
     "abandoned",
     "cancelled",
     "charged",
+    "kept",
     "module",
     "place",
     "placed",
@@ -69,6 +71,13 @@ class OrderCancelled(msgspec.Struct, frozen=True):
     why: str
 
 
+@schema("shop.fulfilment.kept", version=1)
+class Kept(msgspec.Struct, frozen=True):
+    """Nothing is cancelled: it was shipped before."""
+
+    purchase: Purchase
+
+
 @schema("shop.fulfilment.refunding", version=1)
 class Refunding(msgspec.Struct, frozen=True):
     """To be given back."""
@@ -83,6 +92,7 @@ charged = module.topic("charged", Step)
 shipped = module.topic("shipped", Step)
 refused = module.topic("refused", Refused)
 abandoned = module.topic("abandoned", Abandoned)
+kept = module.topic("kept", Kept)
 cancelled = module.topic("cancelled", OrderCancelled)
 released = module.topic("released", Step)
 refunded = module.topic("refunded", Step)
@@ -114,7 +124,8 @@ async def cancel(purchase: Purchase, why: str) -> None:
     try:
         handled = await orders.handle(purchase.id, Cancel(why))
     except OrderRefusedError:
-        return  # it was shipped meanwhile, and stays so
+        await kept.publish(Kept(purchase))
+        return
     if handled.events:
         await cancelled.publish(OrderCancelled(purchase, why))
 

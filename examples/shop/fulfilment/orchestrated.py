@@ -8,6 +8,7 @@ from orders.purchase import Purchase
 
 from fulfilment import billing, shipping, stock
 from fulfilment.billing import CardDeclinedError, Receipt
+from fulfilment.patience import patience
 from isthmus import Module, Retry, Transaction
 from isthmus.sagas import IdempotencyKey, Saga, Unknown
 
@@ -19,7 +20,7 @@ module = Module("orchestrated")
 @module.saga(
     "fulfil",
     compensate_on=[stock.OutOfStockError, CardDeclinedError, shipping.UnreachableError],
-    undo_retry=Retry(2, delay=0.2),
+    undo_retry=Retry(patience.undos),
     lease=3,
 )
 async def fulfil(saga: Saga, purchase: Purchase) -> None:

@@ -1,12 +1,11 @@
 """What is expected of the events of an order. The services know nothing of it."""
 
-import msgspec
-
 from fulfilment.choreographed import (
     Abandoned,
     abandoned,
     cancelled,
     charged,
+    kept,
     module,
     placed,
     refunded,
@@ -15,18 +14,12 @@ from fulfilment.choreographed import (
     reserved,
     shipped,
 )
+from fulfilment.patience import patience
 from isthmus.flows import Course
 
-__all__ = ["Patience", "flow"]
+__all__ = ["flow"]
 
 
-class Patience(msgspec.Struct, frozen=True):
-    """FULFILMENT_SHIPPED: seconds within which a charged order is shipped."""
-
-    shipped: float = 3600.0
-
-
-patience = module.settings_of(Patience)
 flow = module.flow("order", key=lambda event: event.purchase.id)
 
 
@@ -40,6 +33,6 @@ flow.expects(reserved, within=600, otherwise=[abandon])
 flow.expects(charged, after=reserved, within=600, otherwise=[abandon])
 flow.ends(shipped, after=charged, within=patience.shipped, otherwise=[abandon])
 flow.fails(refused)
-flow.expects(cancelled, after=[refused, abandoned], within=600)
+flow.expects(cancelled, kept, after=[refused, abandoned], within=600)
 flow.expects(released, after=cancelled, within=600)
 flow.expects(refunded, after=cancelled, within=600)

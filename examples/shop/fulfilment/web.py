@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 from orders.events import Annotate
 from orders.log import orders
+from orders.order import OrderRefusedError
 from orders.purchase import Purchase
 from orders.views import Card, Line, card_of, found, of_customer
 
@@ -44,7 +45,10 @@ async def take(
 @module.put("/v1/orders/{id}/note")
 async def annotate(id: str, note: Note) -> Reply[None]:
     """Write something on an order. `after=` the position in the answer, a query shows it."""
-    handled = await orders.handle(id, Annotate(note.text))
+    try:
+        handled = await orders.handle(id, Annotate(note.text))
+    except OrderRefusedError as error:
+        raise Problem(404, detail=str(error)) from error
     return Reply(None, headers={"position": str(handled.position)})
 
 
@@ -65,9 +69,9 @@ def position(text: str) -> Position | None:
 
 
 @module.get("/v1/orders")
-async def look_for(text: str) -> Sequence[Hit]:
+async def look_for(text: str, after: str = "") -> Sequence[Hit]:
     """Find orders by words that begin so, in what was bought, by whom, or a note."""
-    return await found(text)
+    return await found(text, after=position(after))
 
 
 @module.get("/v1/customers/{customer}/orders")
