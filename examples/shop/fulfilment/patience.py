@@ -18,4 +18,4 @@ class Patience(msgspec.Struct, frozen=True):
     """Attempts to undo a step, after which a person has to look."""
 
 
-patience = module.settings_of(Patience, prefix="FULFILMENT")
+patience = module.settings_of(Patience, prefix="FULFILMENT_")
