@@ -30,7 +30,7 @@ async def guided_tour(folder: Path, *, orders: int, provider: str, keep: bool) -
     """Show everything once; return whether all books agree."""
     began = time.monotonic()
     print(f"starting the fulfilment service: {WORKERS} workers; outside, {provider} payments")
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with (
         Fulfilment(folder, provider=provider) as service,
         aiohttp.ClientSession(timeout=timeout) as http,
@@ -50,6 +50,8 @@ async def guided_tour(folder: Path, *, orders: int, provider: str, keep: bool) -
             await crowd.crowd(guide, visitor, orders)
             await views.read_models(guide, visitor)
             await views.rebuilt(guide, visitor)
+            await crowd.all_ended(visitor)
+            await flows.timed_out(guide, visitor)
             right = await reckon(guide, visitor)
         verdict = "nothing lost, nothing done twice" if right else "IT DOES NOT ADD UP"
         print(f"\n   {verdict}, in {time.monotonic() - began:.0f} s")

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from progress import Progress
@@ -9,7 +11,7 @@ from progress import Progress
 from guided.guide import Guide
 from guided.visitor import Visitor
 
-__all__ = ["crowd"]
+__all__ = ["all_ended", "crowd"]
 
 CONCURRENCY = 8
 SURPRISES: tuple[dict[str, Any], ...] = (
@@ -23,7 +25,7 @@ SURPRISES: tuple[dict[str, Any], ...] = (
 async def crowd(guide: Guide, visitor: Visitor, orders: int) -> None:
     """Order so much in each style, and wait until all of it has ended."""
     guide.stop("A crowd, and another power cut", "docs/patterns/outbox-and-inbox.md")
-    guide.say(f"{orders} orders in each style, three of ten impossible. Half-way, kill -9 to all.")
+    guide.say(f"{orders} orders in each style, three of ten impossible. Half-way, kill -9 to both.")
     everything = list(drawn(orders))
     sending = iter(everything)
     with Progress("   ordered", len(everything)) as sent:
@@ -42,14 +44,14 @@ async def crowd(guide: Guide, visitor: Visitor, orders: int) -> None:
             group.create_task(cut())
             for _ in range(CONCURRENCY):
                 group.create_task(customer())
-    await all_ended(visitor)
+    await settled(visitor, [words["id"] for words in everything])
 
 
 def drawn(orders: int) -> list[dict[str, Any]]:
     draw = random.Random(11)
     return [
         {
-            "id": f"{style[:5]}-{n}",
+            "id": f"{style[0]}-{n}",
             "style": style,
             "customer": draw.choice(("anna", "bert", "carla", "dora")),
             "sku": draw.choice(("lamp", "chair", "desk")),
@@ -61,13 +63,22 @@ def drawn(orders: int) -> list[dict[str, Any]]:
     ]
 
 
+async def settled(visitor: Visitor, ids: Sequence[str]) -> None:
+    """Wait until all of these are shipped or cancelled."""
+    from orders.log import orders
+
+    async def is_settled(order: str) -> bool:
+        return (await orders.load(order)).state in {"shipped", "cancelled"}
+
+    with Progress("   settled", len(ids)) as done:
+        for each in ids:
+            await visitor.until(f"order {each} is settled", partial(is_settled, each))
+            done.step()
+
+
 async def all_ended(visitor: Visitor) -> None:
-    """Wait until nothing goes on any more."""
-    ids = {style: [order["id"] for order in asked] for style, asked in visitor.asked.items()}
-    with Progress("   ended", sum(map(len, ids.values()))) as ended:
-        for number in ids["orchestrated"]:
-            await visitor.saga(number, "completed", "compensated")
-            ended.step()
-        for number in ids["choreographed"]:
-            await visitor.flow(number, "completed", "failed", "timed_out")
-            ended.step()
+    """Wait until no saga and no flow goes on any more."""
+    for order in visitor.asked["orchestrated"]:
+        await visitor.saga(order["id"], "completed", "compensated")
+    for order in visitor.asked["choreographed"]:
+        await visitor.flow(order["id"], "completed", "failed", "timed_out")

@@ -4,7 +4,7 @@ from guided.guide import Guide
 from guided.service import SHIPPED_WITHIN
 from guided.visitor import Visitor
 
-__all__ = ["choreographed", "lost_parcel"]
+__all__ = ["choreographed", "lost_parcel", "timed_out"]
 
 PAGE = "docs/patterns/choreography.md"
 
@@ -26,12 +26,17 @@ async def choreographed(guide: Guide, visitor: Visitor) -> None:
     await visitor.order("chair-1", "choreographed", customer="carla", sku="chair", total=9900)
     await visitor.flow("chair-1", "completed", "timed_out")
     await guide.show("flows", "show", "order/chair-1")
+
+
+async def timed_out(guide: Guide, visitor: Visitor) -> None:
+    guide.stop("An event that is missing", PAGE)
     guide.say(
         f"""
         When this tour began, Carla ordered to Atlantis. The courier was not heard of again, so no
-        event says `shipped`: after {SHIPPED_WITHIN} s the flow says `abandoned` of it, orders
-        cancels, and stock and billing undo what they did.
+        event says `shipped`. After {SHIPPED_WITHIN} s the flow says `abandoned` of it,
+        orders cancels, and stock and billing undo what they did.
         """
     )
     await visitor.flow("atlantis-1", "timed_out")
     await guide.show("flows", "show", "order/atlantis-1")
+    await guide.show("flows")

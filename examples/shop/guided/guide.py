@@ -9,6 +9,9 @@ __all__ = ["Guide"]
 
 BOLD, DIM, CYAN, GREEN, RED = "1", "2", "36", "32", "31"
 
+WIDE = 130
+"""Letters of a line that a command prints, of which no more are shown."""
+
 
 class Guide:
     """Speaks to a terminal in colours, to anything else plainly."""
@@ -55,7 +58,8 @@ class Guide:
         )
         told, _ = await process.communicate()
         for line in told.decode().splitlines():
-            self._print(f"   {self._in(DIM, '│')} {line}".rstrip())
+            seen = line if len(line) <= WIDE else f"{line[:WIDE]}…"
+            self._print(f"   {self._in(DIM, '│')} {seen}".rstrip())
         self._space()
         if process.returncode:
             raise RuntimeError(f"isthmus {' '.join(command)} failed: {told.decode()}")

@@ -35,7 +35,10 @@ def shown(guide: Guide, request: str, answer: Any) -> None:
 
 async def rebuilt(guide: Guide, visitor: Visitor) -> None:
     guide.stop("A read model is built anew while it is read", "docs/patterns/cqrs.md")
+    from orders.views import listed
+
     path, reads, wrong = "/v1/customers/anna/orders", 0, 0
+    await listed.caught_up(timeout=60)
     before = await visitor.get(path)
     rebuilding = asyncio.create_task(
         guide.show("projections", "rebuild", "orders-by-customer", "--wait", "120")

@@ -51,7 +51,7 @@ words = SearchIndex("order_words", "sku", "customer", "note")
 # --- a table: the orders of each customer -----------------------------------------------------
 
 
-@module.projection("orders-by-customer", orders, into=[lines])
+@module.projection("orders-by-customer", orders, into=[lines], session=3)
 async def listed(event: Recorded[Event], tx: Transaction) -> None:
     if isinstance(event.value, Placed):
         placed = msgspec.structs.asdict(event.value)
@@ -80,7 +80,7 @@ async def of_customer(customer: str, tx: Transaction) -> list[Line]:
 # --- documents: a card for each order ---------------------------------------------------------
 
 
-@module.projection("order-cards", orders, into=[cards])
+@module.projection("order-cards", orders, into=[cards], session=3)
 async def carded(event: Recorded[Event]) -> None:
     await cards.change(event.key, lambda card: changed(card, event))
 
@@ -115,7 +115,7 @@ def changed(card: Card | None, event: Recorded[Event]) -> Card:
 # --- words: whatever somebody remembers of an order -------------------------------------------
 
 
-@module.projection("order-words", orders, into=[words])
+@module.projection("order-words", orders, into=[words], session=3)
 async def worded(event: Recorded[Event]) -> None:
     if isinstance(event.value, Placed | Annotated):
         order = await orders.load(event.key, version=event.version)
