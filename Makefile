@@ -19,8 +19,8 @@ demo: $(READY)/isthmus  ## Run the shop: 2,000 orders, two workers killed, the b
 shop: $(READY)/isthmus  ## Run the shop and keep it open, until Ctrl-C
 	@$(PY) examples/shop/demo.py --keep
 
-tour: $(READY)/isthmus  ## Run the shop as demo does, and say where each pattern in it is told
-	@$(PY) examples/shop/demo.py
+tour: $(READY)/isthmus  ## See sagas killed and resumed, flows, read models; then the pages (KEEP=1 stays open)
+	@$(PY) examples/shop/tour.py $(if $(KEEP),--keep)
 	@printf '\nThe patterns, a page each:\n' && printf '  %s\n' docs/patterns/*.md docs/resilience/[a-z]*.md
 
 bench: $(READY)/isthmus $(READY)/bench  ## Measure against peers and against the bare disk

@@ -56,12 +56,12 @@ class Adyenlike(Outside):
 
     def _refunded(self, asked: Mapping[str, Any], psp: str) -> Answer:
         paid = [answer.content for answer in self.answers.values() if answer.effect]
-        if all(each["pspReference"] != psp for each in paid):
+        done = next((each for each in paid if each["pspReference"] == psp), None)
+        if done is None:
             raise _error(422, "167", "validation", "Original pspReference required")
         said = {"pspReference": _psp(f"refund {psp}"), "paymentPspReference": psp}
-        return Answer(
-            said | {"status": "received", "merchantAccount": asked["merchantAccount"]}, 201
-        )
+        said |= {"status": "received", "merchantAccount": asked["merchantAccount"]}
+        return Answer(said, 201, back=(done["merchantReference"], done["amount"]["value"]))
 
 
 def _paid(asked: Mapping[str, Any]) -> Answer:

@@ -36,6 +36,8 @@ class Answer(NamedTuple):
     status: int = 200
     effect: tuple[str, int] | None = None
     """The order, and the cents of it; None if nothing was done."""
+    back: tuple[str, int] | None = None
+    """What was given back: the order, and the cents of it."""
     asked: object = None
     """What it was asked, to tell when a key is used for something else."""
 
@@ -56,13 +58,19 @@ class Outside:
         self.answers: dict[str, Answer] = {}
         self.effects: list[tuple[str, int]] = []
         """What was done, in order: each order, and its cents."""
+        self.backs: list[tuple[str, int]] = []
+        """What was given back, in order."""
         self.moods: Counter[str] = Counter()
         self._mood, self._at = "well", 0
         self._since: float | None = None
 
     def routes(self) -> Sequence[Route]:
         """What all of them answer."""
-        return [Route("/", self.report), Route("/mood/{mood}", self.become, methods=["PUT"])]
+        return [
+            Route("/", self.report),
+            Route("/books", self.books),
+            Route("/mood/{mood}", self.become, methods=["PUT"]),
+        ]
 
     async def once(self, key: str, answer: Callable[[], Answer]) -> Answer | None:
         """Have the effect, unless the key had it already; None on a bad day."""
@@ -72,6 +80,7 @@ class Outside:
         if key not in self.answers:
             self.answers[key] = made = answer()
             self.effects += [made.effect] if made.effect else []
+            self.backs += [made.back] if made.back else []
         await self.stall(mood)
         return self.answers[key]
 
@@ -116,6 +125,10 @@ class Outside:
                 "since": self._since,
             }
         )
+
+    async def books(self, _: Request) -> JSONResponse:
+        """Tell what was done and given back, an order and its cents each, and what was asked."""
+        return JSONResponse({"done": self.effects, "back": self.backs, "calls": dict(self.calls)})
 
     def feel(self) -> str:
         """Return the mood that this call finds."""

@@ -64,7 +64,8 @@ class Stripelike(Outside):
         if charge is None:
             raise _invalid("resource_missing", f"No such charge: '{form.get('charge')}'")
         number = charge["id"].removeprefix("ch_")
-        return Answer({"id": f"re_{number}", "object": "refund", "charge": charge["id"]})
+        refund = {"id": f"re_{number}", "object": "refund", "charge": charge["id"]}
+        return Answer(refund, back=(charge["metadata"]["order"], charge["amount"]))
 
 
 def _charged(form: Mapping[str, str]) -> Answer:

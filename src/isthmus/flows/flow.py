@@ -30,6 +30,9 @@ T = TypeVar("T")
 WEEK, MONTH = 7 * 86400.0, 30 * 86400.0
 LONGEST = 200
 """Letters of a key, at most."""
+LEASE = 10.0
+"""Seconds after which what a dead process had seen half is seen by another; no deadline is judged
+before that, and nothing that a flow does takes long."""
 
 
 class Flow:
@@ -209,7 +212,7 @@ class Flow:
                 )
 
     def _subscribe(self, topic: Topic[Any]) -> None:
-        @topic.subscription(subscription(self.name))
+        @topic.subscription(subscription(self.name), lease=LEASE)
         async def follow(message: Message) -> None:
             await self._see(topic, message)
 
