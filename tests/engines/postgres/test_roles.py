@@ -1,9 +1,13 @@
 """Roles hold services to who owns what: a stranger is refused by the server itself."""
 
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psycopg
 import pytest
 from tests.postgres import Server
 
@@ -143,6 +147,21 @@ async def test_a_table_of_another_owner_is_named(url: str, rows: Rows) -> None:
 async def test_a_superuser_is_refused_where_roles_have_to_enforce(url: str) -> None:
     with pytest.raises(ConfigError, match="a superuser, whom no role holds back"):
         await service("shop", url, roles="refuse").open()
+
+
+def test_the_command_prints_the_sql_and_applies_it(
+    url: str, tmp_path: Path, server: Server
+) -> None:
+    (tmp_path / "shop.py").write_text(f"from isthmus import App\napp = App('shop', engine='{url}')")
+    command = [sys.executable, "-m", "isthmus", "database", "roles", "--app", "shop:app"]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert 'ALTER SCHEMA isthmus OWNER TO "shop";' in printed.stdout
+    with pytest.raises(psycopg.OperationalError, match='role "shop" does not exist'):
+        psycopg.connect(as_role(url, "shop"))
+    server.run(printed.stdout, url.rpartition("/")[2])  # as psql does
+    subprocess.run([*command, "--apply"], cwd=tmp_path, capture_output=True, check=True)
+    with psycopg.connect(as_role(url, "shop")) as connection:
+        connection.execute("CREATE TABLE orders (id int)")
 
 
 async def test_a_name_is_no_sql(url: str, rows: Rows) -> None:
