@@ -35,7 +35,7 @@ def test_it_tells_who_shares_and_who_owns_which_table(project: Any) -> None:
 
 
 def test_where_there_are_no_roles_it_says_so(owned: Any) -> None:
-    refused = owned("database", "roles", status=None)
+    refused = owned("database", "roles")
     assert "knows no roles" in refused.output
 
 
