@@ -7,6 +7,9 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
+# Whose tests run on each kind of store: --store=postgresql.
+STATE := tests/sagas tests/sourcing tests/flows
+
 # pyright comes complete from the package index; asking for news would need a network.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -45,10 +48,12 @@ test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run 
 
 test-engines: $(READY)/isthmus $(READY)/test  ## Run the tests of engines that need a server; T="-k lease" narrows
 	@$(PY) -m pytest -q -n $(or $(JOBS),2) tests/engines/postgres $(T)
-	@$(PY) -m pytest -q -n $(or $(JOBS),2) tests/sagas tests/sourcing tests/flows --store=postgresql -m "not torture" $(T) || [ $$? = 5 ]
+	@$(PY) -m pytest -q -n $(or $(JOBS),2) $(STATE) --store=postgresql -m "not torture" $(T) || [ $$? = 5 ]
+	@ORDEAL=$(or $(ORDEAL),0.2) $(PY) -m pytest -q -n $(or $(JOBS),2) tests/torture $(STATE) --store=postgresql -m torture -k "not normal" $(T) || [ $$? = 5 ]
 
 torture: $(READY)/isthmus $(READY)/test  ## Run only the tests that kill real processes, at length (ORDEAL=5)
 	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s $(T)
+	@ORDEAL=$(or $(ORDEAL),5) $(PY) -m pytest -q -m torture -s tests/torture $(STATE) --store=postgresql $(T) || [ $$? = 5 ]
 
 simulate: $(READY)/isthmus $(READY)/test  ## Run a whole shop in simulated worlds, by seed (SEEDS=1000); SEED=7 replays one
 	@SEEDS=$(or $(SEEDS),200) $(PY) -m pytest -q tests/simulation -k whatever_happens $(T)

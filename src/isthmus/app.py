@@ -28,7 +28,7 @@ from isthmus.handling.consuming.options import HandlerWords
 from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.model import Model
-from isthmus.handling.ownership import DeclaredDatabase
+from isthmus.handling.ownership import DeclaredDatabase, Roles
 from isthmus.handling.unit import joined, transaction
 from isthmus.settings import Place, SecretSource, Settings
 from isthmus.signals import Signals
@@ -638,17 +638,25 @@ class App(Module):
         `port=`. Call it before `open`; a wrong one is a ConfigError then."""
         self._configured |= values
 
-    def database(self, *, shared: bool = False, tables: Mapping[str, str] | None = None) -> None:
+    def database(
+        self,
+        *,
+        shared: bool = False,
+        tables: Mapping[str, str] | None = None,
+        roles: Roles = "warn",
+    ) -> None:
         """Say whose the store is. By default it is this service's alone: another App, one of
         another name, that opens it is refused at its start, with the owner's name.
 
         `shared` lets those in that say so too; `tables` lists each of its tables with its
         owner, a service or a module of one: `{"orders": "shop", "payments": "billing"}`.
+        `roles` is what is done on PostgreSQL at start if other roles have privileges in it:
+        "ignore"; "warn", unless the App is a superuser; or "refuse", also a superuser.
 
         Raises:
             ConfigError: It was said before, or `tables` of a database that is not shared.
         """
-        self.declarations.own(shared=shared, tables=tables or {})
+        self.declarations.own(shared=shared, tables=tables or {}, roles=roles)
 
     # --- life -------------------------------------------------------------------------------
 

@@ -34,6 +34,11 @@ def test_it_tells_who_shares_and_who_owns_which_table(project: Any) -> None:
     )
 
 
+def test_where_there_are_no_roles_it_says_so(owned: Any) -> None:
+    refused = owned("database", "roles")
+    assert "knows no roles" in refused.output
+
+
 def test_a_released_one_is_its_next_services(owned: Any) -> None:
     assert "shop has let go of it" in owned("database", "release", "shop").output
     assert owned("database").output == "nobody's yet: it is whose App opens it first\n"

@@ -36,11 +36,20 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "ordeal.db?durability=normal"
     store: str = "ordeal.db?durability=normal"
 
+    @property
+    def lets_the_server_die(self) -> bool:
+        """Which may lose the last half second of what is kept with durability=normal."""
+        return self.name != "normal"
+
     def surroundings(self, folder: Path, stores: Stores) -> dict[str, str]:
         """Return the settings of all processes."""
         files = {"ISTHMUS_ENGINE": self.engine, "ISTHMUS_STORE": self.store}
         if stores.kind == "postgresql":
-            return {name: stores(file.partition(".")[0]) for name, file in files.items()}
+            grade = "full" if self.lets_the_server_die else "normal"
+            return {
+                name: f"{stores(file.partition('.')[0])}&durability={grade}"
+                for name, file in files.items()
+            }
         return {name: f"sqlite:///{folder}/{file}" for name, file in files.items()}
 
 
@@ -191,7 +200,10 @@ async def test_nothing_is_lost_or_done_twice_though_processes_are_killed(
                 frozen=1.5 * ordeal.LEASE,
                 forgiven=sql_stores.forgiven,
             )
-            async with torture, sql_stores.suffering(OUTAGES) as outages:
+            async with (
+                torture,
+                sql_stores.suffering(OUTAGES if round_.lets_the_server_die else 0) as outages,
+            ):
                 await torture.run(
                     until=unless_away(outages.over(settled(ordeal, torture))),
                     kills=round_.kills,

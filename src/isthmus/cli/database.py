@@ -5,6 +5,7 @@ import click
 from isthmus.cli.listing import echo_json
 from isthmus.cli.target import Target, as_json, on_target
 from isthmus.handling.ownership import Claim, claim_of, released
+from isthmus.handling.roles import apply_roles, roles_for
 
 __all__ = ["database"]
 
@@ -13,6 +14,7 @@ EXAMPLES = """
 Examples:
   isthmus database
   isthmus database release shop           the service has another name now
+  isthmus database roles --app shop:app --engine postgresql://postgres@localhost/shop --apply
 """
 
 
@@ -38,6 +40,24 @@ async def release(target: Target, service: str) -> None:
     async with target.host() as host:
         await released(host, service)
     click.echo(f"{service} has let go of it; whoever opens it next is held to what it says")
+
+
+@database.command()
+@click.option("--apply", "applies", is_flag=True, help="Run them, in one transaction.")
+@on_target
+async def roles(target: Target, *, applies: bool) -> None:
+    """Print the SQL that has roles of PostgreSQL enforce what the app says of its database:
+    one for each service, which owns what is the service's. A superuser runs it."""
+    declared = target.app.declarations.database
+    assert declared is not None  # each App has one
+    async with target.host() as host:
+        statements = await roles_for(host, declared)
+        if applies:
+            await apply_roles(host, statements)
+    for each in statements:
+        click.echo(f"{each};")
+    if applies:
+        click.echo("-- done; a new role has no password yet: \\password ROLE in psql gives it one")
 
 
 def _told(claim: Claim | None) -> str:

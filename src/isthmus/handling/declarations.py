@@ -6,14 +6,14 @@ Declaring is done at import time and needs no engine. When the App opens, each
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 from isthmus.configuration.section import Readable
 from isthmus.configuration.source import SecretSource
 from isthmus.errors import ConfigError
 from isthmus.handling.host import Host
 from isthmus.handling.model import Declared, Model
-from isthmus.handling.ownership import DeclaredDatabase
+from isthmus.handling.ownership import DeclaredDatabase, Roles
 
 __all__ = ["Declarations", "Opening", "Worker"]
 
@@ -110,13 +110,15 @@ class Declarations:
             kept[kind] = kind()
         return kept[kind]
 
-    def own(self, *, shared: bool, tables: Mapping[str, str]) -> None:
+    def own(self, *, shared: bool, tables: Mapping[str, str], roles: Roles = "warn") -> None:
         """Say whose the store is; ConfigError if that was said, or makes no sense."""
         if tables and not shared:
             raise ConfigError(
                 "tables have owners where a database is shared: say shared=True, or leave them out"
             )
-        record = DeclaredDatabase(name=self.name, shared=shared, tables=dict(tables))
+        if roles not in get_args(Roles):
+            raise ConfigError(f"roles={roles!r}: it is one of {', '.join(get_args(Roles))}")
+        record = DeclaredDatabase(name=self.name, shared=shared, tables=dict(tables), roles=roles)
         self.declare(record)
         self.database = record
 

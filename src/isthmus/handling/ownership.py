@@ -8,6 +8,7 @@ Patterns (2018), ch. 2.
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -16,7 +17,17 @@ from isthmus.errors import ConfigError, ConflictError, NotFoundError
 from isthmus.handling.host import Host
 from isthmus.handling.model import Declared
 
-__all__ = ["Claim", "DeclaredDatabase", "claim_of", "claimed", "released", "require_owned_tables"]
+__all__ = [
+    "Claim",
+    "DeclaredDatabase",
+    "Roles",
+    "claim_of",
+    "claimed",
+    "released",
+    "require_owned_tables",
+]
+
+Roles = Literal["ignore", "warn", "refuse"]
 
 SPACE, KEY = "isthmus.database", "claim"
 
@@ -38,6 +49,8 @@ class DeclaredDatabase(Declared, frozen=True, kw_only=True):
     """Others may open it, if they say so too."""
     tables: Mapping[str, str] = {}
     """Of a shared one: who owns each table, a service or a module of one."""
+    roles: Roles = "warn"
+    """What is done on PostgreSQL if other roles have privileges in it."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

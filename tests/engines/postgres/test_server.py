@@ -37,6 +37,17 @@ async def test_started_after_a_crash_it_lets_clients_in_at_once() -> None:
                 assert await connection.fetchval("SELECT count(*) FROM filled") == crash * 200_000
 
 
+async def test_killed_and_started_at_once_it_has_what_was_committed() -> None:
+    with PostgresServer() as server:
+        for crash in (1, 2, 3):
+            async with connected(server) as connection:  # a process of its own, which is left over
+                await connection.execute(FILL)
+                server.kill()
+                server.start()
+            async with connected(server) as connection:
+                assert await connection.fetchval("SELECT count(*) FROM filled") == crash * 200_000
+
+
 def test_one_that_cannot_start_says_so_and_runs_no_more() -> None:
     server = PostgresServer(options=("no_such_setting=1",))
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import random
 import signal
 import sys
@@ -18,6 +19,7 @@ from isthmus.flows import Flows, Status
 
 SERVICES = Path(__file__).with_name("services.py")
 NAMES = ("orders", "stock", "billing")
+SIZE = float(os.environ.get("ORDEAL", "0.5"))
 
 
 def the_services() -> ModuleType:
@@ -61,10 +63,16 @@ def effects(url: str, what: str) -> Counter[str]:
     ("count", "kills", "times"),
     [
         pytest.param(40, ["stock"], 0, id="one-killed"),
-        pytest.param(600, [*NAMES] * 4, 4, id="all-killed", marks=pytest.mark.torture),
+        pytest.param(
+            int(1200 * SIZE),
+            [*NAMES] * max(2, int(8 * SIZE)),
+            2 + int(4 * SIZE),
+            id="all-killed",
+            marks=pytest.mark.torture,
+        ),
     ],
 )
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240 * max(SIZE, 1))
 async def test_killed_services_complete_or_compensate_every_flow_once(
     tmp_path: Path,
     sql_stores: Stores,

@@ -14,6 +14,7 @@ from isthmus.handling.declarations import Declarations
 from isthmus.handling.host import Host
 from isthmus.handling.outbox import declare_outbox
 from isthmus.handling.ownership import claimed, require_owned_tables
+from isthmus.handling.roles import require_role
 from isthmus.handling.running.forwarding import forwarded
 from isthmus.settings import Settings
 from isthmus.signals import Signal, Signals
@@ -73,6 +74,7 @@ async def opened(
         await declared.bind(host)
         if declared.database is not None:
             await require_owned_tables(host, declared.database)
+            await require_role(host, declared.database)
         yield host
 
 

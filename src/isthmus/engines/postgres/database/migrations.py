@@ -23,9 +23,10 @@ class Migration(NamedTuple):
 _LOCK = 0x1577_0001
 """Of the advisory lock under which one process at a time migrates."""
 
-_EXISTS = """
-SELECT EXISTS (
-  SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'isthmus' AND tablename = 'migration')
+_FOUND = """
+SELECT pg_get_userbyid(nspowner), has_schema_privilege(nsp.oid, 'USAGE'), current_user
+FROM pg_catalog.pg_namespace AS nsp JOIN pg_catalog.pg_class ON relnamespace = nsp.oid
+WHERE nspname = 'isthmus' AND relname = 'migration'
 """
 _STATE = """
 SELECT coalesce(max(version), 0), coalesce(max(serves), 0) FROM isthmus.migration
@@ -48,7 +49,8 @@ async def upgrade(connection: Any, migrations: Sequence[Migration]) -> None:
     """Apply what is missing, each in a transaction of its own, whoever else does so too.
 
     Raises:
-        ConfigError: The tables are of a version that this code is too old for.
+        ConfigError: The tables are of a version that this code is too old for, or of another
+            role that does not let this one in.
     """
     newest = migrations[-1].version
     while (version := await _version(connection, newest)) < newest:
@@ -64,8 +66,15 @@ async def upgrade(connection: Any, migrations: Sequence[Migration]) -> None:
 
 
 async def _version(connection: Any, ours: int) -> int:
-    if not await connection.fetchval(_EXISTS):
+    if (found := await connection.fetchrow(_FOUND)) is None:
         return 0
+    owner, lets_in, role = found
+    if not lets_in:
+        raise ConfigError(
+            f"the database belongs to the role {owner!r}, and {role!r} has no privileges in it: "
+            f"give the service a store of its own (store=...), and have it get at the data by "
+            f"the API or the events of {owner!r}"
+        )
     version, serves = await connection.fetchrow(_STATE)
     if serves > ours:
         raise ConfigError(
