@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -110,7 +111,7 @@ def _eventsourcing(environment: Mapping[str, str]) -> Measures:
     accounts.close()
     accounts = Accounts(env=environment)
     began = time.perf_counter()
-    states = [accounts.repository.get(each) for each in loaded]
+    states: list[Any] = [accounts.repository.get(each) for each in loaded]
     found["load"] = len(states) / (time.perf_counter() - began)
     assert all(state.balance == LONG for state in states)
     began, count = time.perf_counter(), 0
