@@ -211,7 +211,7 @@ BENCHMARK = Benchmark(
     title=(
         f"{AGGREGATES} accounts of {LONG} events of 150 characters and more; a command decided and "
         "its event on disk before the next, by one caller and by 64 (tasks, and threads of the "
-        "peer), without ids, and ours with ids too; accounts of {LONG} events loaded by an "
+        f"peer), without ids, and ours with ids too; accounts of {LONG} events loaded by an "
         "application that was just opened; all events read as typed objects. isthmus: "
         "durability=full; eventsourcing: its application with its cache of aggregates, on its "
         "SQLite module, which is WAL with synchronous=FULL; and both on PostgreSQL with fsync and "
