@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -110,7 +111,7 @@ def _eventsourcing(environment: Mapping[str, str]) -> Measures:
     accounts.close()
     accounts = Accounts(env=environment)
     began = time.perf_counter()
-    states = [accounts.repository.get(each) for each in loaded]
+    states: list[Any] = [accounts.repository.get(each) for each in loaded]
     found["load"] = len(states) / (time.perf_counter() - began)
     assert all(state.balance == LONG for state in states)
     began, count = time.perf_counter(), 0
@@ -210,7 +211,7 @@ BENCHMARK = Benchmark(
     title=(
         f"{AGGREGATES} accounts of {LONG} events of 150 characters and more; a command decided and "
         "its event on disk before the next, by one caller and by 64 (tasks, and threads of the "
-        "peer), without ids, and ours with ids too; accounts of {LONG} events loaded by an "
+        f"peer), without ids, and ours with ids too; accounts of {LONG} events loaded by an "
         "application that was just opened; all events read as typed objects. isthmus: "
         "durability=full; eventsourcing: its application with its cache of aggregates, on its "
         "SQLite module, which is WAL with synchronous=FULL; and both on PostgreSQL with fsync and "

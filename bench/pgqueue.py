@@ -107,11 +107,12 @@ async def _procrastinate(url: str) -> "AsyncGenerator[tuple[Send, Send, Callable
 
         return all_of_them
 
+    arguments: list[Any] = [{"words": WORDS}] * BATCH
     async with app.open_async():
         await app.schema_manager.apply_schema_async()
         yield (
             lambda: handle.defer_async(words=WORDS),
-            lambda: handle.batch_defer_async(*({"words": WORDS} for _ in range(BATCH))),
+            lambda: handle.batch_defer_async(*arguments),
             consume,
         )
 
