@@ -12,7 +12,7 @@ module = Module("patience")
 class Patience(msgspec.Struct, frozen=True):
     """FULFILMENT_SHIPPED, FULFILMENT_UNDOS."""
 
-    shipped: float = 3600.0
+    shipped: float = 30.0
     """Seconds within which a charged order is shipped."""
     undos: int = 10
     """Attempts to undo a step, after which a person has to look."""
