@@ -10,8 +10,9 @@ from isthmus.sourcing.standings import Standings
 
 __all__ = ["CatchingUp", "Goal"]
 
-Goal = Position | Mapping[int, int] | None
-"""A position; an offset for each of some partitions; or None, all that is there."""
+Goal = Position | str | Mapping[int, int] | None
+"""A position, or what `str` made of it; an offset for each of some partitions; or None, all that
+is there."""
 
 TURNS = 200
 """Turns of the loop before it waits: what is handled in this process may take no more."""
@@ -26,8 +27,11 @@ class CatchingUp:
         self._offsets: Mapping[int, int] | None = None
 
     async def reach(self, goal: Goal, *, within: float) -> bool:
-        """Return True once it is shown, False after `within` seconds."""
+        """Return True once it is shown, False after `within` seconds; ConfigError if a text is no
+        position."""
         clock = self._host.clock
+        if isinstance(goal, str):
+            goal = Position.parse(goal)
         until, turn, pause = clock.now() + within, 0, SOONEST
         if goal is None:
             goal = await self._log.offsets(self._name, at="end")

@@ -89,10 +89,11 @@ class Projection:
     # --- reading one's own writes -------------------------------------------------------------
 
     async def caught_up(self, to: Goal = None, *, timeout: Span = 10.0) -> None:  # noqa: ASYNC109
-        """Wait until it shows what was written: `to` a position, as `handle` returns it, or the
-        `position` of a feed; None is all that is there now.
+        """Wait until it shows what was written: `to` a position, as `handle` returns it, or its
+        text, or the `position` of a feed; None is all that is there now.
 
         Raises:
+            ConfigError: The text is no position.
             TimedOutError: It does not yet, after `timeout` seconds; is it running? An event
                 that is parked, or waits behind one of its aggregate, is not shown.
         """

@@ -74,12 +74,12 @@ class Query(Generic[R]):
         timeout: Span | None = None,  # noqa: ASYNC109
         **kwargs: Any,
     ) -> R:
-        """Ask. With `after`, a position that `handle` returned, wait until all that is read
-        shows it, for `timeout` seconds (those of the query) at most.
+        """Ask. With `after`, a position that `handle` returned, or its text, wait until all that is
+        read shows it, for `timeout` seconds (those of the query) at most.
 
         Raises:
             TimedOutError: It is not shown yet.
-            ConfigError: The arguments are not those of the function.
+            ConfigError: The arguments are not those of the function, or the text is no position.
         """
         asked = self._bound(args, kwargs)
         if after is not None:
