@@ -5,10 +5,14 @@ import heapq
 import itertools
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
 __all__ = ["Clock", "ManualClock", "MonotonicClock", "Span", "SystemClock", "seconds"]
+
+PATIENCE = 2.0
+"""Real seconds that one `settle` waits for what comes from outside of the loop, at most."""
 
 Span = float | timedelta
 """What users may write where a span is wanted: seconds, or a timedelta."""
@@ -85,6 +89,7 @@ class ManualClock:
     def __init__(self, start: float = 1_700_000_000.0, *, pause: float = 0.0) -> None:
         """`pause`: real seconds that each turn of `settle` leaves to threads."""
         self._now, self._pause = start, pause
+        self._attended: list[Callable[[], bool]] = []
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._ticket = itertools.count()
 
@@ -112,6 +117,11 @@ class ManualClock:
     def sleepers(self) -> int:
         """How many wait for a moment."""
         return sum(not future.done() for _, _, future in self._sleepers)
+
+    def attend(self, busy: Callable[[], bool]) -> None:
+        """Have `settle` wait, some seconds at most, while `busy()` says that something from
+        outside of the loop is still to come."""
+        self._attended.append(busy)
 
     def set_back(self, seconds: float) -> None:
         """Step the clock back, as a bad time server would. Who sleeps still sleeps for the
@@ -146,5 +156,8 @@ class ManualClock:
 
     async def settle(self, turns: int = 20) -> None:
         """Let the loop turn, so that everything woken gets as far as it can."""
+        until = time.monotonic() + PATIENCE
         for _ in range(turns):
             await asyncio.sleep(self._pause)
+            while any(busy() for busy in self._attended) and time.monotonic() < until:  # noqa: ASYNC110
+                await asyncio.sleep(self._pause)

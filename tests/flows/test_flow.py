@@ -38,6 +38,7 @@ async def test_a_flow_whose_events_all_come_is_completed(shop: Shop, engine: str
         await t.settle()
         begun = await shop.flow.status("A-1")
         await shop.reserved.publish(Reserved("A-1"))
+        await t.settle()
         await shop.charged.publish(Charged("A-1"))
         await t.advance(5)
         await shop.shipped.publish(Shipped("A-1"))

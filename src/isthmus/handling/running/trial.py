@@ -34,7 +34,8 @@ WITNESS = "isthmus-trial"
 SERVERS = frozenset(("grpc", "http"))
 """The workers that are left out: sockets know nothing of virtual time."""
 
-MEMORY = "memory://"
+TELLING = ("memory://", "postgresql://")
+"""Engines that have answered, or tell the clock that they have not yet."""
 
 PAUSE = 0.001
 """Real seconds a turn, which an engine with threads of its own needs to answer in."""
@@ -72,11 +73,11 @@ class Trial:
         signals: Signals,
         topics: Sequence[str],
         *,
-        engine: str = MEMORY,
+        engine: str = "memory://",
         meanwhile: AbstractContextManager[object] | None = None,
     ) -> None:
         """`meanwhile`: entered before the App opens, left when it is closed."""
-        self.clock = ManualClock(pause=0.0 if engine == MEMORY else PAUSE)
+        self.clock = ManualClock(pause=0.0 if engine.startswith(TELLING) else PAUSE)
         settings = Settings(engine=engine)
         self._declared, self._topics = declared, topics
         self._opening = opened(name, declared, settings, self.clock, signals)

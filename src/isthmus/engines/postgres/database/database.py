@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
-from isthmus.clock import Clock
+from isthmus.clock import Clock, ManualClock
 from isthmus.contracts import Durability, Transaction, Tx
 from isthmus.engines.postgres.address import Address
 from isthmus.engines.postgres.database.adopted import AdoptedTransaction
@@ -42,6 +42,8 @@ class Database:
         self._listener = Listener(
             self.pools.connect, self._channels, check=self._timing.measure, timeout=address.timeout
         )
+        if isinstance(clock, ManualClock):
+            clock.attend(self._is_owed)
         self._finishing: list[Callable[[], Awaitable[None]]] = []
         self.signals = Signals()
         """What the engine tells; an App hears it."""
@@ -73,6 +75,10 @@ class Database:
             self.durability = grade.durability(full=self._address.durable)
             await self.pools.open(settings=grade.settings(full=self._address.durable))
             await self._listener.open()
+
+    def _is_owed(self) -> bool:
+        """Whether the server has to answer yet: virtual time stands still until it does."""
+        return not self._closed and (self.pools.owed > 0 or not self._listener.idle)
 
     @property
     def scope(self) -> str:

@@ -122,7 +122,7 @@ class Listener:
     # --- its work
 
     async def _run(self, connection: Any) -> None:
-        while not (self._closing and self._idle):
+        while not (self._closing and self.idle):
             try:
                 await self._serve(connection)
             except REFUSALS as error:
@@ -138,12 +138,13 @@ class Listener:
             await self._leave(connection)
 
     @property
-    def _idle(self) -> bool:
+    def idle(self) -> bool:
+        """Whether it has nothing to tell the server."""
         return not (self._telling or self._noting)
 
     async def _serve(self, connection: Any) -> None:
         """Do what is asked for, until the connection is lost or the engine closes."""
-        while not (self._closing and self._idle):
+        while not (self._closing and self.idle):
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT):
                     await self._work.wait()

@@ -75,7 +75,8 @@ class Native:
             self._connection = await self._server.pools.take()
         self._watch = Watch(self._server.signals, self._server.scope, sql)
         try:
-            await self._connection.execute(_BEGIN)
+            with self._server.pools.asked():
+                await self._connection.execute(_BEGIN)
         except REFUSALS as error:
             raise self._fail(_out_of_reach(error)) from error
 
@@ -85,8 +86,9 @@ class Native:
         Raises: StatementError: It was refused, and only it is undone.
         """
         try:
-            await self._mark()
-            result = await work(self._connection)
+            with self._server.pools.asked():
+                await self._mark()
+                result = await work(self._connection)
         except REFUSALS as error:
             raise await self._undone(error, sql) from error
         except asyncio.CancelledError:
@@ -115,19 +117,22 @@ class Native:
         """Run statements that nobody waits for: one that is refused undoes all."""
         for statement, values in deferred:
             try:
-                await self._connection.execute(statement.text, *values)
+                with self._server.pools.asked():
+                    await self._connection.execute(statement.text, *values)
             except REFUSALS as error:
                 raise self._fail(refused(told_of(error), statement.text)) from error
             self._unmarked = True
 
     async def call(self, calls: Sequence[Call]) -> None:
-        with told():
+        with told(), self._server.pools.asked():
             sql, values = selection(calls)
             await self._connection.fetchval(sql, *values)
 
     async def commit(self) -> None:
         try:
-            if await self._connection.execute("COMMIT") != "COMMIT":
+            with self._server.pools.asked():
+                status = await self._connection.execute("COMMIT")
+            if status != "COMMIT":
                 raise ConflictError("the database rolled it back", subject="read")
         except REFUSALS as error:
             raise told_of(error) from error

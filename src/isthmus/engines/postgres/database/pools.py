@@ -2,8 +2,8 @@
 user's, so that neither ever waits for the other."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from isthmus.engines.postgres.address import Address
@@ -32,6 +32,17 @@ class Pools:
         self._ours: Any = None
         self._theirs: Any = None
         self._releasing: set[asyncio.Task[None]] = set()
+        self.owed = 0
+        """Answers that the server owes."""
+
+    @contextmanager
+    def asked(self) -> Generator[None]:
+        """Something is asked of the server inside of the block."""
+        self.owed += 1
+        try:
+            yield
+        finally:
+            self.owed -= 1
 
     async def connect(self) -> Any:
         """Make a connection that belongs to neither pool."""
@@ -61,7 +72,7 @@ class Pools:
 
         Raises: UnavailableError: The database did not answer within `timeout`.
         """
-        with told():
+        with told(), self.asked():
             async with asyncio.timeout(self._address.timeout), self._ours.acquire() as connection:
                 yield connection
 
@@ -69,8 +80,9 @@ class Pools:
         """Return a connection for a transaction, once there is one."""
         span = self._address.timeout
         try:
-            async with asyncio.timeout(span):
-                return await self._theirs.acquire()
+            with self.asked():
+                async with asyncio.timeout(span):
+                    return await self._theirs.acquire()
         except TimeoutError as error:
             most = self._address.transactions
             raise UnavailableError(
