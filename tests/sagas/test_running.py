@@ -294,6 +294,29 @@ async def test_a_child_has_to_be_declared_in_the_app(engine: str) -> None:
         assert [each.id for each in await app.sagas.list(status="stuck")] == ["1"]
 
 
+async def test_sagas_are_searched_by_what_they_are_called_and_stuck_at(engine: str) -> None:
+    app = App("shop")
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga, fault: str) -> None:
+        raise ValueError(fault)
+
+    async with app.test(engine=engine) as t:
+        for number in range(30):
+            fault = "the bank is shut" if number % 3 == 0 else "no stock"
+            await fulfil.start(fault, id=f"A-{number:02}")
+        await t.settle()
+
+        async def ids(search: str, limit: int) -> list[str]:
+            found = await app.sagas.list(status="stuck", search=search, limit=limit)
+            return [each.id for each in found]
+
+        assert await ids("BANK", 3) == ["A-00", "A-03", "A-06"]
+        assert len(await ids("bank", 100)) == 10
+        assert await ids("fulfil/a-17", 100) == ["A-17"]
+        assert await ids("elsewhere", 100) == []
+
+
 async def test_a_saga_that_is_paused_goes_on_when_it_is_resumed(engine: str) -> None:
     app = App("shop")
 

@@ -85,14 +85,9 @@ async def list_(
     found = list[Listed]()
     async with target.host() as host:
         for each in (status,) if status else GOING:
-            some = await Sagas(host).list(status=each, name=name, limit=MOST if search else limit)
-            found += [one for one in some if _has(one, search)]
-    listing(found[:limit], LISTED, as_json=as_json, empty="no such sagas")
-
-
-def _has(listed: Listed, text: str) -> bool:
-    told = f"{listed.name}/{listed.id} {listed.detail}"
-    return text.lower() in told.lower()
+            left = limit - len(found)
+            found += await Sagas(host).list(status=each, name=name, search=search, limit=left)
+    listing(found, LISTED, as_json=as_json, empty="no such sagas")
 
 
 @sagas.command()

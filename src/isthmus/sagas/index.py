@@ -46,23 +46,34 @@ def change(before: Status, listed: Listed, *, ttl: float | None = None) -> list[
 
 
 async def listed(
-    store: StoreEngine, *, status: Status, name: str = "", after: str = "", limit: int = 100
+    store: StoreEngine,
+    *,
+    status: Status,
+    name: str = "",
+    search: str = "",
+    after: str = "",
+    limit: int = 100,
 ) -> Sequence[Listed]:
     """Return sagas of a status, and of a name unless it is "", by name and id, from the first
-    beyond `after`, as "fulfil/A-1"."""
+    beyond `after`, as "fulfil/A-1"; those that have `search` in that, or in their detail."""
     if status not in get_args(Status):
         raise ConfigError(f"status={status!r}: expected one of {', '.join(get_args(Status))}")
     prefix = f"{status}/{name}/" if name else f"{status}/"
     at = max(prefix, f"{status}/{after}" if after else prefix)
     found = list[Listed]()
     while len(found) < limit:
-        page = await store.scan(SPACE, after=at, limit=min(PAGE, limit - len(found)))
-        ours = [(key, each) for key, each in page if key.startswith(prefix)]
-        found += [_decode(each.value) for _, each in ours]
-        if len(ours) < min(PAGE, limit) or not page:
+        wanted = PAGE if search else min(PAGE, limit - len(found))
+        page = await store.scan(SPACE, after=at, limit=wanted)
+        ours = [_decode(each.value) for key, each in page if key.startswith(prefix)]
+        found += [each for each in ours if _has(each, search)]
+        if len(ours) < wanted:
             break
         at = page[-1][0]
-    return found
+    return found[:limit]
+
+
+def _has(listed: Listed, text: str) -> bool:
+    return text.lower() in f"{listed.name}/{listed.id} {listed.detail}".lower()
 
 
 def _key(status: str, name: str, id: str) -> str:

@@ -28,12 +28,19 @@ class Sagas:
         self._host = host
 
     async def list(
-        self, *, status: Status, name: str = "", after: str = "", limit: int = 100
+        self,
+        *,
+        status: Status,
+        name: str = "",
+        search: str = "",
+        after: str = "",
+        limit: int = 100,
     ) -> Sequence[Listed]:
         """Return sagas of a status, and of a name unless it is "", by name and id; from the first
-        beyond `after`, as "fulfil/A-1", on."""
+        beyond `after`, as "fulfil/A-1", on. `search`: only those that have this text in name, id,
+        or what they are stuck at or compensate for, in letters of any case."""
         return await index.listed(
-            self._host.store, status=status, name=name, after=after, limit=limit
+            self._host.store, status=status, name=name, search=search, after=after, limit=limit
         )
 
     def handle(self, key: str) -> Handle[Any]:
