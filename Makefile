@@ -44,7 +44,7 @@ setup: $(READY)/isthmus $(READY)/test $(READY)/check  ## Make .venv with isthmus
 
 test: $(READY)/isthmus $(READY)/test  ## Run the tests (code in the docs is run by check); T="-k lease" narrows
 	@$(PY) -m pytest -q --ignore=tests/docs --ignore=tests/engines/postgres -n $(or $(JOBS),2) -m "not torture" $(T)
-	@ORDEAL=$(or $(ORDEAL),0.5) $(PY) -m pytest -q --ignore=tests/engines/postgres -n $(or $(JOBS),2) -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
+	@ORDEAL=$(or $(ORDEAL),0.3) $(PY) -m pytest -q --ignore=tests/engines/postgres -n $(or $(JOBS),2) -m torture $(T) || [ $$? = 5 ] # 5: none, as T narrows
 
 test-engines: $(READY)/isthmus $(READY)/test  ## Run the tests of engines that need a server; T="-k lease" narrows
 	@$(PY) -m pytest -q -n $(or $(JOBS),2) tests/engines/postgres $(T)
