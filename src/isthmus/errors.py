@@ -69,9 +69,10 @@ class LeaseLostError(IsthmusError):
     """A lease ran out and another may hold it now; the caller's result is void."""
 
     def __init__(self, lost: Sequence[object], *, what: str = "lease") -> None:
+        lost = tuple(dict.fromkeys(lost))
         super().__init__(f"{what} lost: {', '.join(map(str, lost[:5]))}{'...' * (len(lost) > 5)}")
-        self.lost = tuple(lost)
-        """The receipts, or partitions, that are no longer the caller's."""
+        self.lost = lost
+        """The receipts, or partitions, that are no longer the caller's; each once."""
         self._what = what
 
     def __reduce__(self) -> tuple[object, ...]:
