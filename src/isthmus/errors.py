@@ -72,7 +72,8 @@ class LeaseLostError(IsthmusError):
         lost = tuple(dict.fromkeys(lost))
         super().__init__(f"{what} lost: {', '.join(map(str, lost[:5]))}{'...' * (len(lost) > 5)}")
         self.lost = lost
-        """The receipts, or partitions, that are no longer the caller's; each once."""
+        """The receipts, or partitions, that are no longer the caller's, each once; where a
+        transaction settled several times, at least those of the first that was refused."""
         self._what = what
 
     def __reduce__(self) -> tuple[object, ...]:

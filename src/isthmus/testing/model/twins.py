@@ -40,7 +40,8 @@ class Side:
             case ConflictError():
                 return (ConflictError,)
             case LeaseLostError():
-                return (LeaseLostError, *sorted(map(self.number_of, error.lost)))
+                assert [self.number_of(each) for each in error.lost]  # some that it was given
+                return (LeaseLostError,)
             case _:
                 return (type(error),)
 
