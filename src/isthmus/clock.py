@@ -118,6 +118,11 @@ class ManualClock:
         """How many wait for a moment."""
         return sum(not future.done() for _, _, future in self._sleepers)
 
+    @property
+    def attends(self) -> bool:
+        """Whether `settle` waits for anything outside of the loop."""
+        return bool(self._attended)
+
     def attend(self, busy: Callable[[], bool]) -> None:
         """Have `settle` wait, some seconds at most, while `busy()` says that something from
         outside of the loop is still to come."""

@@ -38,6 +38,11 @@ class Threads:
         self._changed = threading.Condition()
         self._idle = self._alive = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether any of them works, or has to."""
+        return self._alive > self._idle or bool(self._jobs)
+
     async def run(self, function: Callable[..., T], /, *args: Any, **named: Any) -> T:
         """Return what `function` returns, called in a thread with the caller's contextvars.
 

@@ -91,6 +91,8 @@ class Trial:
         except BaseException:
             self._meanwhile.__exit__(None, None, None)
             raise
+        if self.clock.attends:
+            self.clock.attend(lambda: self.host.threads.busy)  # no pause gives them time
         self._witnesses = {topic: await self._witness(topic) for topic in self._topics}
         self._runtime = Runtime(self._declared, self.host, apart=SERVERS, leisure=LEISURE)
         self._running = asyncio.create_task(self._runtime.run())
