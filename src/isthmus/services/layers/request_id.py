@@ -39,7 +39,9 @@ class Identified:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             return await self._app(scope, receive, send)
-        told = {name: value for name, value in scope["headers"] if name in _WANTED}
+        told: dict[bytes, bytes] = dict(scope["headers"])
+        wanted = not _WANTED.isdisjoint(told)
+        told = {name: told[name] for name in _WANTED & told.keys()} if wanted else {}
         chosen = (sane_id(told.pop(HEADER).decode("latin-1")) if HEADER in told else "") or new_id()
         request_id.set(chosen)
         until = told.pop(_DEADLINE, None)

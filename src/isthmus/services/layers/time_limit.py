@@ -1,6 +1,7 @@
 """No request runs for ever: its answer begins in its time, or it is ended."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,10 +40,11 @@ class TimeLimit:
         if self._timer is None:
             self._timer = task.get_loop().call_at(request.until, self._round, task.get_loop())
 
-        async def begun(event: Message) -> None:
-            running.pop(request, None)
-            request.spare(begun=True)
-            await send(event)
+        def begun(event: Message) -> Awaitable[None]:
+            if not request.begun:
+                running.pop(request, None)
+                request.spare(begun=True)
+            return send(event)
 
         try:
             await self._app(scope, request.listening(receive) if self._foreign else receive, begun)
@@ -51,8 +53,9 @@ class TimeLimit:
                 raise self._late() from error
             raise
         finally:
-            running.pop(request, None)
-            request.spare()
+            if not request.begun:
+                running.pop(request, None)
+                request.spare()
         if request.was_only_cut():
             raise self._late()
 
@@ -74,13 +77,13 @@ class TimeLimit:
 class _Request:
     """One that runs, and how it is ended."""
 
-    __slots__ = ("_before", "_begun", "_cancelled", "_grace", "_listener", "_task", "until")
+    __slots__ = ("_before", "_cancelled", "_grace", "_listener", "_task", "begun", "until")
 
     def __init__(self, task: Task, until: float) -> None:
         self._task, self.until = task, until
         self._before: int | None = None
         """How often its task was cancelled by others before it was cut; None if it was not."""
-        self._cancelled = self._begun = False
+        self._cancelled = self.begun = False
         self._grace: asyncio.TimerHandle | None = None
         self._listener: Task | None = None
         """Who waits for what the client says next."""
@@ -117,13 +120,13 @@ class _Request:
 
     def spare(self, *, begun: bool = False) -> None:
         """Nothing is left to be cancelled, as it has ended, or its answer has `begun`."""
-        self._begun |= begun
+        self.begun |= begun
         if self._grace is not None:
             self._grace.cancel()
 
     def was_only_cut(self) -> bool:
         """Return whether it was cut off and ended by nobody else, and call that off."""
-        if self._before is None or self._begun:
+        if self._before is None or self.begun:
             return False
         left = self._task.uncancel() if self._cancelled else self._task.cancelling()
         return left <= self._before

@@ -17,7 +17,7 @@ class Corked:
     """A transport that joins what is written in one turn of the loop; for all else, as it was."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self._transport, self.is_closing = transport, transport.is_closing
         self._parts: list[bytes] = []
         self._size = 0
         self._soon = asyncio.get_running_loop().call_soon
@@ -42,7 +42,7 @@ class Corked:
         return self._size + self._transport.get_write_buffer_size()
 
     def _flush(self) -> None:
-        if self._parts and not self._transport.is_closing():
+        if self._parts and not self.is_closing():
             self._transport.write(b"".join(self._parts))
         self._parts.clear()
         self._size = 0

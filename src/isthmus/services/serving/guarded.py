@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import msgspec
@@ -29,6 +29,17 @@ AHEAD = 16
 """Requests that a client may send before it has the answer of the one before them."""
 
 
+class _Untimed:
+    """All that uvicorn's protocols ask of a loop; it arms no timer for idle connections, one for
+    each answer, as the porter ends those."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.create_task = loop.create_task
+
+    def call_later(self, *_: object) -> None:
+        return None
+
+
 class Guarded:
     """Stands before a protocol of uvicorn's in the order of its bases."""
 
@@ -44,7 +55,8 @@ class Guarded:
     transport: asyncio.Transport
 
     def __init__(self, *, porter: Porter, **words: Any) -> None:
-        super().__init__(**words)
+        loop = _Untimed(asyncio.get_running_loop())
+        super().__init__(**words, _loop=loop)  # pyright: ignore[reportCallIssue]
         self._porter, self._application = porter, self.app
         self.app = self._serve
         self.since = self._heard_at = 0.0
@@ -225,12 +237,14 @@ class Guarded:
         between its parts; any other answer has its way."""
         cycle: Any = getattr(receive, "__self__", None)
 
-        async def told(event: Message) -> None:
-            if event.get("more_body"):
-                await asyncio.sleep(0)
-                if cycle.disconnected or self.transport.is_closing():
-                    raise ClientGoneError("the client has gone away")
+        async def part(event: Message) -> None:
+            await asyncio.sleep(0)
+            if cycle.disconnected or self.transport.is_closing():
+                raise ClientGoneError("the client has gone away")
             await send(event)
+
+        def told(event: Message) -> Awaitable[None]:
+            return part(event) if event.get("more_body") else send(event)
 
         try:
             await self._application(scope, receive, told)

@@ -47,7 +47,6 @@ class UvicornServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_keep_alive=int(settings.http_idle_timeout) + 1,  # the porter is quicker
                 h11_max_incomplete_event_size=settings.http_head_limit,
             )
         )
