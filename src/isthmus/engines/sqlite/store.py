@@ -106,29 +106,62 @@ def _put_all(at: Connection, wanted: list[_Puts]) -> Sequence[None]:
     They are put now, when they commit: what has expired meanwhile is absent.
     """
     now = wanted[0].clock.now()
-    if not _add_all(at, wanted, now):
+    together = _Together(now)
+    if not (
+        all(together.add(one.space, put) for one in wanted for put in one.puts) and together.put(at)
+    ):
         for one in wanted:
             for put in one.puts:
                 _put(at, one.space, put, now)
     return [None] * len(wanted)
 
 
-def _add_all(at: Connection, wanted: Sequence[_Puts], now: float) -> bool:
-    """Add all in few statements, or nothing: if one is there already, or if more than
-    absence is asked for. It is the way of an inbox."""
-    rows: list[Row] = []
-    for one in wanted:
-        for put in one.puts:
-            if put.if_version != 0 or put.value is None:
-                return False
-            until = inf if put.ttl is None else now + put.ttl
-            rows.append((one.space, put.key, put.value, until, 1))
-    at.execute("SAVEPOINT adding")
-    added = insert(at, _ENTRY, rows, otherwise=_IF_EXPIRED, parameters=(now,)) == len(rows)
-    if not added:
-        at.execute("ROLLBACK TO adding")
-    at.execute("RELEASE adding")
-    return added
+class _Together:
+    """Puts of different keys, in a statement of each kind: what order they have is all the same."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._keys: set[tuple[str, str]] = set()
+        self._added: list[Row] = []
+        self._changed: list[tuple[bytes, float, str, str, int, float]] = []
+        self._set: list[tuple[str, str, bytes, float, float]] = []
+        self._dropped: list[tuple[str, str]] = []
+
+    def add(self, space: str, put: Put) -> bool:
+        """Return False if it has to be put by itself."""
+        key = (space, put.key)
+        if key in self._keys:
+            return False
+        self._keys.add(key)
+        version, value = put.if_version, put.value
+        if value is None:
+            self._dropped.append(key)
+            return version is None
+        until = inf if put.ttl is None else self._now + put.ttl
+        if version is None:
+            self._set.append((*key, value, until, self._now))
+        elif version:
+            self._changed.append((value, until, *key, version, self._now))
+        else:
+            self._added.append((*key, value, until, 1))
+        return True
+
+    def put(self, at: Connection) -> bool:
+        """Put all, or nothing if one is refused; return which."""
+        added, changed = self._added, self._changed
+        at.execute("SAVEPOINT puts")
+        done = not added or len(added) == insert(
+            at, _ENTRY, added, otherwise=_IF_EXPIRED, parameters=(self._now,)
+        )
+        done = done and (not changed or len(changed) == at.executemany(_CHANGE, changed).rowcount)
+        if done and self._set:
+            at.executemany(_SET_ANY, self._set)
+        if done and self._dropped:
+            at.executemany(_DROP, self._dropped)
+        if not done:
+            at.execute("ROLLBACK TO puts")
+        at.execute("RELEASE puts")
+        return done
 
 
 def _put(at: Connection, space: str, put: Put, now: float) -> None:
@@ -154,6 +187,15 @@ SET value = excluded.value, version = excluded.version, until = excluded.until
 """
 _SET = f"INSERT INTO {_ENTRY} VALUES (?, ?, ?, ?, ?) {_REPLACE}"
 _IF_EXPIRED = f"{_REPLACE} WHERE isthmus_entry.until <= ?"
+_CHANGE = """
+UPDATE isthmus_entry SET value = ?, until = ?, version = version + 1
+WHERE space = ? AND key = ? AND version = ? AND until > ?
+"""
+_SET_ANY = f"""
+INSERT INTO {_ENTRY} VALUES (?1, ?2, ?3, ?4, 1)
+ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, until = excluded.until,
+  version = iif(isthmus_entry.until > ?5, isthmus_entry.version, 0) + 1
+"""
 
 
 def _scan(

@@ -34,12 +34,18 @@ def insert(
 
 
 def find(
-    db: Connection, select: str, wanted: Sequence[Any], *, parameters: Sequence[Any]
+    db: Connection,
+    select: str,
+    wanted: Sequence[Any],
+    *,
+    parameters: Sequence[Any],
+    then: str = "",
 ) -> list[Any]:
-    """Return the rows of `select`, which has `parameters` and ends in IN, for `wanted`."""
+    """Return the rows of `select`, which has `parameters` and ends in IN, for `wanted`; `then`
+    comes after those."""
     found: list[Any] = []
     for part in _parts(wanted):
-        statement = _selection(select, len(part))
+        statement = _selection(select, len(part), then)
         found += db.execute(statement, (*parameters, *part)).fetchall()
     return found
 
@@ -59,5 +65,5 @@ def _insertion(into: str, rows: int, columns: int, otherwise: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _selection(select: str, count: int) -> str:
-    return f"{select} ({', '.join('?' * count)})"
+def _selection(select: str, count: int, then: str) -> str:
+    return f"{select} ({', '.join('?' * count)}) {then}"

@@ -128,7 +128,7 @@ class Clearing:
         gone = 0
         for id_ in ids:
             for lane, key in db.execute(_DROP_SINGLE, (id_, self.now)).fetchall():
-                let_next(db, lane, key)
+                let_next(db, lane, [key] if key else [])
                 gone += 1
         if gone:
             db.wake(channel_of(self.sub))

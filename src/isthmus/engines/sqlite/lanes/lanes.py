@@ -161,10 +161,9 @@ def first_due(lanes: Sequence[Lane]) -> float:
     return min(moments, default=inf)
 
 
-def let_next(db: Connection, lane: int, key: str) -> None:
-    """One of this key is gone: the one that is now the first need wait no longer."""
-    if key:
-        db.execute(_LET_NEXT, (lane, key))
+def let_next(db: Connection, lane: int, keys: Sequence[str]) -> None:
+    """One of each of these keys is gone: those that are first now need wait no longer."""
+    db.executemany(_LET_NEXT, [(lane, key) for key in keys])
 
 
 def ready_after(delay: float, now: float) -> float:

@@ -14,6 +14,7 @@ import msgspec
 from isthmus.clock import Clock
 from isthmus.contracts import Ack, Nack, Outcome
 from isthmus.engines.sqlite.database.connection import Connection
+from isthmus.engines.sqlite.database.rows import find
 from isthmus.engines.sqlite.lanes.held import Held
 from isthmus.engines.sqlite.lanes.lanes import channel_of, let_next, ready_after
 from isthmus.engines.sqlite.lanes.leases import Range, Receipt, hex_number
@@ -22,9 +23,7 @@ from isthmus.errors import LeaseLostError
 
 __all__ = ["Extension", "Settlement", "settle"]
 
-_ACK_SINGLE = (
-    "DELETE FROM isthmus_single WHERE id = ? AND token = ? AND token <> 0 RETURNING lane, key"
-)
+_ACK_SINGLES = "DELETE FROM isthmus_single WHERE token = ? AND token <> 0 AND id IN"
 _NACK_SINGLE = """
 UPDATE isthmus_single SET token = 0, ready_at = ?, attempt = attempt + ?
 WHERE id = ? AND token = ? AND token <> 0
@@ -117,15 +116,22 @@ class _Round:
         done = range_.delete(self._db, ids) if range_ else set[int]()
         if len(done) == len(ids):
             return []
-        return [id_ for id_ in ids if id_ not in done and not self._ack_single(token, id_, words)]
+        gone = done | self._ack_singles(token, [id_ for id_ in ids if id_ not in done], words)
+        return [id_ for id_ in ids if id_ not in gone]
 
-    def _ack_single(self, token: int, id_: int, words: Mapping[int, Word]) -> bool:
-        gone = self._db.execute(_ACK_SINGLE, (id_, token)).fetchall()
-        for lane, key in gone:
+    def _ack_singles(self, token: int, ids: Sequence[int], words: Mapping[int, Word]) -> set[int]:
+        """Return those that were there."""
+        rows = find(
+            self._db, _ACK_SINGLES, ids, parameters=(token,), then="RETURNING id, lane, key"
+        )
+        keys: dict[int, list[str]] = defaultdict(list)
+        for id_, lane, key in rows:
             if key:
-                let_next(self._db, lane, key)
+                keys[lane].append(key)
                 self._wake(words[id_])
-        return bool(gone)
+        for lane, which in keys.items():
+            let_next(self._db, lane, which)
+        return {id_ for id_, _, _ in rows}
 
     def _nack(self, receipt: Receipt, word: Word) -> bool:
         number, _, nack = word
