@@ -54,7 +54,9 @@ class Action:
         self.result = Kept(signature.returns, what=f"what {signature.title}() returns")
         self._names = [each.name for each in taken]
         self._leads = taken == signature.parameters[: len(taken)]
-        self._bare = not left
+        self.is_bare = signature.is_async and not left and len(taken) == count
+        """Whether it takes the saga's arguments, and nothing else."""
+        self._takes_no_more = not left
         signature.parameters = left
         offers = (given.transaction, _key, _heartbeat, given.host, given.resource)
         self._plan = Plan(signature, (_dependency(offers), *offers), possible=POSSIBLE)
@@ -63,7 +65,7 @@ class Action:
         """Call the function, once."""
         function = self._awaited(call.host)
         args = args[: self.takes]
-        if self._bare:
+        if self._takes_no_more:
             return await function(*args)
         self._plan.require(call.host)
         async with call:

@@ -134,35 +134,39 @@ class Attempt:
             self._task.cancel()
 
     async def _until_no_conflict(self) -> Any:
-        for attempt in range(self._attempt, self._attempt + PATIENCE):
+        last = self._attempt + PATIENCE - 1
+        for attempt in range(self._attempt, last + 1):
             try:
-                return await self._call(attempt)
+                if self._policy is None:
+                    return await self._once(attempt)
+                return await self._policy.call(self._named(attempt), idempotent=True)
             except ConflictError:
                 await self.undo()
-                if attempt == self._attempt + PATIENCE - 1:
+                if attempt == last:
                     raise
         raise AssertionError
 
-    async def _call(self, attempt: int) -> Any:
-        once = self._once(attempt)
-        if self._policy is None:
-            return await once()
-        return await self._policy.call(once, idempotent=True)
+    def _named(self, attempt: int) -> Callable[[], Any]:
+        """Return one try as the policy knows it."""
 
-    def _once(self, attempt: int) -> Callable[[], Any]:
         async def once() -> Any:
-            await self.undo()  # of a try that the policy repeats
-            self.unit = unit = Unit(self._host.store, attempt)
-            key = StepKey(self._key)
-            current.set(unit)
-            token = in_force.set(key)
-            try:
-                return await self._action.call(self._args, await self._performing())
-            finally:
-                in_force.reset(token)
+            return await self._once(attempt)
 
         once.__name__ = once.__qualname__ = self._name
         return once
+
+    async def _once(self, attempt: int) -> Any:
+        if self.unit is not None:
+            await self.undo()  # of a try that the policy repeats
+        self.unit = Unit(self._host.store, attempt)
+        current.set(self.unit)
+        token = in_force.set(StepKey(self._key))
+        try:
+            if self._action.is_bare:
+                return await self._action.function(*self._args)
+            return await self._action.call(self._args, await self._performing())
+        finally:
+            in_force.reset(token)
 
     async def _performing(self) -> Performing:
         store = self._host.store

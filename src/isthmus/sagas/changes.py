@@ -1,7 +1,7 @@
 """What one commit of a saga writes: events, what follows from them, and what a step did."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from isthmus.contracts import Ack, Put, Receiver, Transaction
 from isthmus.handling.unit import Unit
@@ -34,7 +34,7 @@ class Changes:
         self._told: list[tuple[str, Command]] = []
         self._mail: dict[str, Letters] = {}
         self._puts: dict[str, list[Put]] = {}
-        self._signals: list[Callable[[], Signal]] = []
+        self._signals: list[tuple[Callable[..., Signal], dict[str, Any]]] = []
 
     @property
     def any(self) -> bool:
@@ -62,9 +62,10 @@ class Changes:
             self._mail[place] = await mailbox.look(self._family.store, place)
         return self._mail[place]
 
-    def signal(self, make: Callable[[], Signal]) -> None:
-        """Emit it once this is committed."""
-        self._signals.append(make)
+    def signal(self, kind: Callable[..., Signal], **words: Any) -> None:
+        """Emit one of this kind, with these words of the saga, once this is committed."""
+        if self._family.host.signals.active:
+            self._signals.append((kind, words))
 
     async def commit(
         self, unit: Unit | None = None, *, receiver: Receiver | None = None, receipt: str = ""
@@ -132,12 +133,13 @@ class Changes:
         return index.change(cast("Status", self._status or course.status), listed, ttl=ttl)
 
     def _told_all(self) -> None:
-        signals, host, course = self._signals, self._family.host, self._course
+        signals, course = self._signals, self._course
         rests = course.ended is not None or isinstance(course.events[-1], Stuck)
         if self.events and rests:
             self._family.waiters.tell(self._history.key, course)
         self._status = course.status
         self._clear()
-        if host.signals.active:
-            for make in signals:
-                host.signals.emit(make())
+        if signals:
+            name, own = split(self._history.key)
+            for kind, words in signals:
+                self._family.host.signals.emit(kind(saga=name, id=own, **words))

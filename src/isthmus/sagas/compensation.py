@@ -1,6 +1,5 @@
 """Undoing what a saga did, the last first, until nothing is left or one undo fails for good."""
 
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from isthmus.sagas.attempt import Attempt, FailedAttempt, Failure
 from isthmus.sagas.changes import Changes
 from isthmus.sagas.course import Course
 from isthmus.sagas.events import ChildEnded, Done, Stuck, UndoAsked, Undone, UndoTried
-from isthmus.sagas.family import Family, key_of, split
+from isthmus.sagas.family import Family, key_of
 from isthmus.sagas.operation import Child, Step
 from isthmus.sagas.playback import Playback
 from isthmus.sagas.recipe import Recipe
@@ -46,7 +45,6 @@ class Compensation:
         self._playback, self._changes, self._watch = playback, changes, watch
         self._options = recipe.options
         self._now = family.host.clock.now
-        self._name, self._id = split(key)
         self.waits = False
         """Whether the next undo has to wait: for its moment, or for another saga."""
 
@@ -84,16 +82,16 @@ class Compensation:
             timeout=self._options.step_timeout,
             attempt=attempt,
         )
+        self._watch.begin(trying)
         try:
-            with self._watch.over(trying):
-                await trying.run()
+            await trying.run()
         except FailedAttempt as failed:
             self._failed(step, failed.failure)
             return None
+        finally:
+            self._watch.end(trying)
         self._changes.record(Undone(self._now(), step.position, step.name))
-        self._changes.signal(
-            partial(facts.StepUndone, saga=self._name, id=self._id, step=step.name)
-        )
+        self._changes.signal(facts.StepUndone, step=step.name)
         return trying.written
 
     def _given(self, step: Step) -> Any:
@@ -133,6 +131,4 @@ class Compensation:
 
     def _stuck(self, reason: str, detail: str) -> None:
         self._changes.record(Stuck(self._now(), reason, detail))
-        self._changes.signal(
-            partial(facts.SagaStuck, saga=self._name, id=self._id, reason=reason, detail=detail)
-        )
+        self._changes.signal(facts.SagaStuck, reason=reason, detail=detail)

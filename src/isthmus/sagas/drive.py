@@ -12,7 +12,6 @@ announcement of the next step, a timer, the end - is in the same commit.
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 from isthmus.contracts import Ack, Delivery, Receiver
 from isthmus.errors import ConflictError, SchemaError
@@ -99,7 +98,7 @@ class Drive:
         self._changes = Changes(self._family, history, course)
         self._heeding = Heeding(self.key, course, self._changes, now=self._now)
         if len(course.events) == 1:
-            self._changes.signal(partial(facts.SagaStarted, saga=self._name, id=self._id))
+            self._changes.signal(facts.SagaStarted)
         self._heeding.heed(command)
         if course.rests:
             return await self._let_go()
@@ -136,7 +135,9 @@ class Drive:
         self._recipe = recipe
         told = self._family, self.key, self._course
         self._deciding = Deciding(*told, self._playback, self._changes)
-        self._stepping = Stepping(*told, self._changes, self._watch, recipe.options)
+        self._stepping = Stepping(
+            self._family, self._course, self._changes, self._watch, recipe.options
+        )
         try:
             await self._forward(recipe)
         finally:
@@ -198,10 +199,8 @@ class Drive:
         if started.parent:
             report = Report(started.position, ended.status, ended.result, ended.error)
             self._changes.tell(started.parent, report)
-        took, status = ended.at - started.at, ended.status
-        self._changes.signal(
-            partial(facts.SagaEnded, saga=self._name, id=self._id, status=status, took=took)
-        )
+        took = ended.at - started.at
+        self._changes.signal(facts.SagaEnded, status=ended.status, took=took)
 
     # --- steps ------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """All versions of one saga in an open App, and the way to its queue."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 from isthmus.contracts import Put, QueueEngine, StoreEngine, Transaction
@@ -62,11 +63,11 @@ class Family:
         """What holds for all versions together: that of the newest."""
         return self.newest.options if self.versions else SagaOptions()
 
-    @property
+    @cached_property
     def store(self) -> StoreEngine:
         return self.host.store
 
-    @property
+    @cached_property
     def queue(self) -> QueueEngine:
         return self.host.letters
 

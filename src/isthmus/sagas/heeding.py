@@ -1,7 +1,6 @@
 """What a command means to a saga, as it stands."""
 
 from collections.abc import Callable
-from functools import partial
 
 from isthmus.sagas import commands, facts
 from isthmus.sagas.changes import Changes
@@ -16,7 +15,6 @@ from isthmus.sagas.events import (
     Stuck,
     Undone,
 )
-from isthmus.sagas.family import split
 
 __all__ = ["Heeding"]
 
@@ -28,7 +26,6 @@ class Heeding:
         self, key: str, course: Course, changes: Changes, *, now: Callable[[], float]
     ) -> None:
         self._key, self._course, self._changes, self._now = key, course, changes, now
-        self._name, self._id = split(key)
 
     def heed(self, command: Command) -> None:
         course = self._course
@@ -51,14 +48,12 @@ class Heeding:
     def compensate(self, cause: Cause, why: str) -> None:
         """Have it turn back."""
         self._changes.record(Compensating(self._now(), cause, why))
-        self._changes.signal(partial(facts.SagaCompensating, saga=self._name, id=self._id, why=why))
+        self._changes.signal(facts.SagaCompensating, why=why)
 
     def stick(self, reason: str, detail: str) -> None:
         """Have it wait for a person."""
         self._changes.record(Stuck(self._now(), reason, detail))
-        self._changes.signal(
-            partial(facts.SagaStuck, saga=self._name, id=self._id, reason=reason, detail=detail)
-        )
+        self._changes.signal(facts.SagaStuck, reason=reason, detail=detail)
 
     def _deliver(self, event: commands.Deliver) -> None:
         if not any(isinstance(each, Came) and each.id == event.id for each in self._course.events):
@@ -84,7 +79,7 @@ class Heeding:
 
     def _unstick(self) -> None:
         self._changes.record(Resumed(self._now()))
-        self._changes.signal(partial(facts.SagaResumed, saga=self._name, id=self._id))
+        self._changes.signal(facts.SagaResumed)
 
     def _report(self, report: Report) -> None:
         """A child of ours has ended."""

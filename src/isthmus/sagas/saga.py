@@ -62,7 +62,7 @@ class Saga:
         self.name, self.version, self.id = name, version, id
         self.state: dict[str, Any] = {}
         """What queries are told from: the function's own, made anew each time it is played."""
-        self._options = options
+        self._options, self._prefix = options, f"{name}/{quote(id)}/"
         self._playback: Playback | None = None
 
     def play(self, playback: Playback) -> None:
@@ -157,7 +157,7 @@ class Saga:
             undo_retry=undo_retry,
             timeout=options.step_timeout if timeout is None else positive("timeout", timeout),
             heartbeat=None if heartbeat is None else positive("heartbeat", heartbeat),
-            key=key or f"{self.name}/{quote(self.id)}/{position}",
+            key=key or f"{self._prefix}{position}",
         )
 
     async def run(

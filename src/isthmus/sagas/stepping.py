@@ -1,7 +1,5 @@
 """One attempt at a step of a saga, and what it comes to in the history."""
 
-from functools import partial
-
 import msgspec
 
 from isthmus.errors import SchemaError
@@ -11,7 +9,7 @@ from isthmus.sagas.attempt import Attempt, FailedAttempt, Failure
 from isthmus.sagas.changes import Changes
 from isthmus.sagas.course import Course
 from isthmus.sagas.events import Done, Failed, Stuck, Tried
-from isthmus.sagas.family import Family, split
+from isthmus.sagas.family import Family
 from isthmus.sagas.operation import Step
 from isthmus.sagas.options import SagaOptions
 from isthmus.sagas.watch import Watch
@@ -37,7 +35,6 @@ class Stepping:
     def __init__(
         self,
         family: Family,
-        key: str,
         course: Course,
         changes: Changes,
         watch: Watch,
@@ -46,7 +43,6 @@ class Stepping:
         self._host, self._course, self._changes = family.host, course, changes
         self._watch, self._options = watch, options
         self._now = family.host.clock.now
-        self._name, self._id = split(key)
 
     async def attempt(self, step: Step, *, run: int) -> Finished:
         """Do a step. `run`: which one of this it is, after conflicts."""
@@ -62,15 +58,17 @@ class Stepping:
             declared=self._options.compensate_on,
             attempt=run,
         )
+        self._watch.begin(attempt)
         try:
-            with self._watch.over(attempt):
-                value = await attempt.run()
+            value = await attempt.run()
             result = step.action.result.encode(value)
         except FailedAttempt as failed:
             return Finished(step, failure=failed.failure)
         except SchemaError as error:
             await attempt.undo()
             return Finished(step, unfit=str(error))
+        finally:
+            self._watch.end(attempt)
         return Finished(step, result=result, unit=attempt.written)
 
     def _within(self, timeout: float) -> float:
@@ -86,7 +84,7 @@ class Stepping:
             self._failed(step, failure)
         else:
             self._changes.record(Done(now, step.position, step.name, finished.result))
-            self._changes.signal(partial(facts.StepDone, **self._named(step)))
+            self._changes.signal(facts.StepDone, step=step.name)
 
     def _failed(self, step: Step, failure: Failure) -> None:
         tried = self._course.tries.get(step.position)
@@ -96,8 +94,7 @@ class Stepping:
             self._changes.record(
                 Failed(self._now(), step.position, step.name, failure.kind, failure.text, ran)
             )
-            fact = partial(facts.StepFailed, error=failure.text, **self._named(step))
-            self._changes.signal(fact)
+            self._changes.signal(facts.StepFailed, step=step.name, error=failure.text)
         else:
             self._again(step, failure, attempt, ran=ran)
 
@@ -109,20 +106,9 @@ class Stepping:
         )
         self._changes.wake_at(again_at)
         self._changes.signal(
-            partial(
-                facts.StepRetried,
-                attempt=attempt,
-                delay=delay,
-                error=failure.text,
-                **self._named(step),
-            )
+            facts.StepRetried, step=step.name, attempt=attempt, delay=delay, error=failure.text
         )
 
     def _stuck(self, detail: str) -> None:
         self._changes.record(Stuck(self._now(), "failed", detail))
-        self._changes.signal(
-            partial(facts.SagaStuck, saga=self._name, id=self._id, reason="failed", detail=detail)
-        )
-
-    def _named(self, step: Step) -> dict[str, str]:
-        return {"saga": self._name, "id": self._id, "step": step.name}
+        self._changes.signal(facts.SagaStuck, reason="failed", detail=detail)

@@ -1,8 +1,6 @@
 """The watch over what runs: cuts attempts whose time is over."""
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from isthmus.clock import Clock
 from isthmus.sagas.attempt import Attempt
@@ -20,24 +18,24 @@ class Watch:
         self._clock = clock
         self._attempts: dict[Attempt, float] = {}
         self._changed = asyncio.Event()
+        self._sleeps = True
 
-    @contextmanager
-    def over(self, attempt: Attempt) -> Generator[None]:
-        """Have `attempt` looked after while the block lasts."""
-        if not self._attempts or min(attempt.timeout, attempt.heartbeat or TICK) < TICK:
-            self._changed.set()
+    def begin(self, attempt: Attempt) -> None:
+        """Have `attempt` looked after, until `end`."""
         self._attempts[attempt] = self._clock.now()
-        try:
-            yield
-        finally:
-            del self._attempts[attempt]
+        if self._sleeps or min(attempt.timeout, attempt.heartbeat or TICK) < TICK:
+            self._changed.set()
+
+    def end(self, attempt: Attempt) -> None:
+        del self._attempts[attempt]
 
     async def run(self) -> None:
         """Look after them until cancelled."""
         while True:
             if not self._attempts:
-                self._changed.clear()
+                self._sleeps = True
                 await self._changed.wait()
+                self._sleeps = False
             self._changed.clear()
             await self._clock.wait(self._changed, self._tick())
             now = self._clock.now()
