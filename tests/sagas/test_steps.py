@@ -1,5 +1,6 @@
 """A saga does its steps once in effect, in their order, and tells what came of it."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +66,28 @@ async def test_the_same_id_twice_is_one_saga(engine: str) -> None:
         await fulfil.start(Order("3"), id="A")
         await t.settle()
         assert done == ["1"]
+
+
+async def test_of_two_that_start_one_id_at_once_the_one_that_is_recorded_runs(
+    engine: str,
+) -> None:
+    app, done = App("shop"), list[tuple[str, str]]()
+
+    async def reserve(id: str, order: Order) -> None:
+        done.append((id, order.id))
+
+    @app.saga("fulfil")
+    async def fulfil(saga: Saga, order: Order) -> str:
+        await saga.step(reserve, saga.id, order)
+        return order.id
+
+    ids = [f"A-{number}" for number in range(30)]
+    async with app.test(engine=engine) as t:
+        for each in ids:
+            await asyncio.gather(*(fulfil.start(Order(by), id=each) for by in "123"))
+        await t.settle()
+        recorded = [(each, await fulfil.handle(each).result()) for each in ids]
+    assert sorted(done) == sorted(recorded)
 
 
 async def test_a_saga_started_in_a_transaction_starts_with_its_commit(engine: str) -> None:

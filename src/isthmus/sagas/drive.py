@@ -90,7 +90,7 @@ class Drive:
 
     async def _go(self, attempt: int) -> None:
         self._attempt = attempt
-        history = await self._family.history(self.key, again=attempt > 1)
+        history = await self._family.history(self._delivery.message, again=attempt > 1)
         command = commands.read(self._delivery.message)
         if not history.exists:
             return await self._absent(history, command)

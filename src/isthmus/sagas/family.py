@@ -51,6 +51,9 @@ class Family:
         self.driven: set[str] = set()
         """The sagas that this process has in hand."""
         self._fresh: dict[str, History] = {}
+        """By the id of the message that tells the saga to begin."""
+        self._begun: dict[str, str] = {}
+        """Those ids, by the saga's key."""
         self.starting: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """What is started by transactions that have not ended: the store doesn't show it yet."""
 
@@ -71,25 +74,31 @@ class Family:
     def queue(self) -> QueueEngine:
         return self.host.letters
 
-    def keep(self, history: History) -> None:
-        """Remember a history that is just being written here: who drives it first need not read
-        it. If somebody wrote more of it meanwhile, its version tells."""
+    def keep(self, history: History, told: str) -> None:
+        """Remember a history that is just being written here, by the id of the message that is
+        sent by the same commit: who has that message knows that this is the history, and need
+        not read it. If somebody wrote more of it meanwhile, its version tells."""
         if len(self._fresh) >= FRESH:
-            del self._fresh[next(iter(self._fresh))]
-        self._fresh[history.key] = history
+            self.forget(next(iter(self._fresh)))
+        self._fresh[told], self._begun[history.key] = history, told
 
-    def forget(self, key: str) -> None:
-        self._fresh.pop(key, None)
+    def forget(self, told: str) -> History | None:
+        """Return what was remembered by that id, if anything was."""
+        history = self._fresh.pop(told, None)
+        if history is not None and self._begun.get(history.key) == told:
+            del self._begun[history.key]
+        return history
 
     def is_at_hand(self, key: str) -> bool:
         """Whether a saga is being driven here, or will be in a moment, perhaps: when it rests, who
         waits here is told."""
-        return key in self._fresh or key in self.driven
+        return key in self._begun or key in self.driven
 
-    async def history(self, key: str, *, again: bool) -> History:
-        """Return the history of one of its sagas; as the store has it, if it is read `again`."""
-        fresh = self._fresh.pop(key, None)
-        return fresh if fresh is not None and not again else await load(self.store, key)
+    async def history(self, told: Message, *, again: bool) -> History:
+        """Return the history of the saga that is told something; as the store has it, if it is
+        read `again`."""
+        fresh = self.forget(told.id)
+        return fresh if fresh is not None and not again else await load(self.store, told.key)
 
     async def add(self, recipe: Recipe) -> None:
         """Have one more version of it run here."""
@@ -112,10 +121,12 @@ class Family:
         await self.queue.declare(self.topic, RUN, ordered=True)
         await self.queue.declare(self.timers, TIMERS)
 
-    async def tell(self, id: str, command: Command, *, tx: Transaction | None) -> None:
-        """Tell a saga something; it heeds it after all that it was told before."""
+    async def tell(self, id: str, command: Command, *, tx: Transaction | None) -> str:
+        """Tell a saga something, and return the message's id; it heeds it after all that it was
+        told before."""
         told = message(key_of(self.name, id), command, at=self.host.clock.now())
         await self.queue.send(self.topic, [told], tx=tx)
+        return told.id
 
     async def tell_later(self, key: str, at: float, *, tx: Transaction) -> None:
         """Have a saga go on at a moment."""

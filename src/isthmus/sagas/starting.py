@@ -23,19 +23,19 @@ async def start(family: Family, recipe: Recipe, id: str, input: bytes) -> None:
     started = _started(family, recipe, input, key)
     if unit is not None:
         return await _with(family, key, started, tx=unit.begin())
-    history = History(key, (), 0)
+    history, told = History(key, (), 0), ""
     try:
         async with family.store.begin() as tx:
             await begin(family, history, started, tx=tx)
-            await family.tell(id, Advance(), tx=tx)
-            family.keep(history)
+            told = await family.tell(id, Advance(), tx=tx)
+            family.keep(history, told)
     except ConflictError as error:
-        family.forget(key)
+        family.forget(told)
         if error.subject != f"{histories.SPACE}/{key}":
             raise
         return None  # it was started before
     except BaseException:
-        family.forget(key)
+        family.forget(told)
         raise
 
 

@@ -1,6 +1,7 @@
 """Topics and subscriptions in one file."""
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from math import inf
 
 from isthmus.contracts import (
@@ -46,6 +47,8 @@ class SqliteQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._moments = Moments(database)
+        self._channels: dict[str, set[str]] = {}
+        """What receivers of this process listen to, by topic."""
         self._capabilities = QueueCapabilities(
             scope=database.scope,
             durable=database.durability,
@@ -90,13 +93,21 @@ class SqliteQueue:
         if not messages:
             return DONE
         send = Send.of(topic, messages, delay=delay, clock=self._database.clock)
+        if tx is not None and not delay and topic in self._channels:
+            self._database.meanwhile(tx, partial(self._wake, topic))
         return self._database.merge(store, send, tx=tx)
 
     async def receiver(
         self, topic: str, subscription: str, *, limit: int, lease: float
     ) -> Receiver:
         sub = await self._sub(topic, subscription)
+        self._channels.setdefault(topic, set()).add(channel_of(sub))
         return SqliteReceiver(self._database, self._moments, sub, limit=limit, lease=lease)
+
+    def _wake(self, topic: str) -> None:
+        """Let who waits for this topic here claim in the commit that brings it something."""
+        for channel in self._channels[topic]:
+            self._database.wake(channel)
 
     async def stats(self, topic: str, subscription: str) -> QueueStats:
         sub, now = await self._sub(topic, subscription), await self._moments.now()

@@ -148,20 +148,28 @@ class _Together:
 
     def put(self, at: Connection) -> bool:
         """Put all, or nothing if one is refused; return which."""
-        added, changed = self._added, self._changed
+        if len(self._keys) == 1:
+            return self._put(at)
         at.execute("SAVEPOINT puts")
-        done = not added or len(added) == insert(
-            at, _ENTRY, added, otherwise=_IF_EXPIRED, parameters=(self._now,)
-        )
-        done = done and (not changed or len(changed) == at.executemany(_CHANGE, changed).rowcount)
-        if done and self._set:
-            at.executemany(_SET_ANY, self._set)
-        if done and self._dropped:
-            at.executemany(_DROP, self._dropped)
+        done = self._put(at)
         if not done:
             at.execute("ROLLBACK TO puts")
         at.execute("RELEASE puts")
         return done
+
+    def _put(self, at: Connection) -> bool:
+        added, changed = self._added, self._changed
+        if added:
+            done = insert(at, _ENTRY, added, otherwise=_IF_EXPIRED, parameters=(self._now,))
+            if done < len(added):
+                return False
+        if changed and at.executemany(_CHANGE, changed).rowcount < len(changed):
+            return False
+        if self._set:
+            at.executemany(_SET_ANY, self._set)
+        if self._dropped:
+            at.executemany(_DROP, self._dropped)
+        return True
 
 
 def _put(at: Connection, space: str, put: Put, now: float) -> None:

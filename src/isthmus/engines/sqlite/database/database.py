@@ -15,7 +15,7 @@ from isthmus.engines.sqlite.database.checkpoints import Checkpoints
 from isthmus.engines.sqlite.database.connection import Connection, OwnConnection, Work, told
 from isthmus.engines.sqlite.database.glance import Glance
 from isthmus.engines.sqlite.database.guest import guest_of
-from isthmus.engines.sqlite.database.job import COMMIT, LOOK, MERGE, STEP, WRITE
+from isthmus.engines.sqlite.database.job import COMMIT, LAST, LOOK, MERGE, STEP, WRITE
 from isthmus.engines.sqlite.database.reader import Reader, Readers
 from isthmus.engines.sqlite.database.schema import prepare
 from isthmus.engines.sqlite.database.script import Answer, Script
@@ -75,16 +75,19 @@ class Database:
 
     # --- writing and reading
 
-    def write(self, work: Work[T], *, tx: Tx = None, lazy: bool = False) -> Awaitable[T]:
+    def write(
+        self, work: Work[T], *, tx: Tx = None, lazy: bool = False, last: bool = False
+    ) -> Awaitable[T]:
         """Do `work` in the next commit. If it raises, only it is undone.
 
         With `tx` it is staged, and None returned at once; its errors come out
         of the commit. A `lazy` one may be lost with the machine's power: a group
-        of nothing else does not wait for the disk.
+        of nothing else does not wait for the disk. The `last` ones see what all
+        others of that commit wrote.
         """
         if tx is not None:
             return self._mine(tx).stage(work)
-        return self._writer.submit(WRITE, work, None, lazy)
+        return self._writer.submit(LAST if last else WRITE, work, None, lazy)
 
     def merge(
         self,
@@ -134,6 +137,12 @@ class Database:
             return False
         tx.then(call)
         return True
+
+    def meanwhile(self, tx: Tx, call: Callable[[], None]) -> None:
+        """Call when `tx`, if it is one of ours, is on its way to the disk: what is written then
+        as one of the `last` mostly shares its commit."""
+        if isinstance(tx, ScriptTransaction):
+            tx.meanwhile(call)
 
     def ask(self, script: Script, work: Work[Any], *, reads: bool) -> asyncio.Future[Answer]:
         if reads and not script.wrote and not script.patient:

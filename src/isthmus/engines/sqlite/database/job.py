@@ -3,14 +3,15 @@
 import asyncio
 from typing import Any
 
-__all__ = ["COMMIT", "LOOK", "MERGE", "STEP", "WRITE", "Job"]
+__all__ = ["COMMIT", "LAST", "LOOK", "MERGE", "STEP", "WRITE", "Job"]
 
-WRITE, MERGE, COMMIT, STEP, LOOK = range(5)
+WRITE, MERGE, COMMIT, LAST, STEP, LOOK = range(6)
 
 Job = tuple[asyncio.Future[Any], int, Any, Any, bool]
 """Future, kind, and by kind:
 
     WRITE   a Work
+    LAST    a Work that sees what all others of its group have written
     MERGE   a MergedWork, an item
     COMMIT  a Script
     STEP    a Script, the Work that is its next line

@@ -27,10 +27,13 @@ class Savepoints:
     def __init__(self, connection: OwnConnection, path: Path) -> None:
         self._connection, self._path = connection, path
         self._execute = connection.execute
+        self.alone = False
+        """Whether one job has the transaction to itself: then it needs no savepoint."""
 
     def isolated(self, work: Work[Any]) -> tuple[Any, Exception | None]:
         """Return what `work` did, or why it failed and was undone."""
-        self._execute("SAVEPOINT job")
+        if not self.alone:
+            self._execute("SAVEPOINT job")
         woken = len(self._connection.woken)
         try:
             result = work(self._connection)
@@ -38,11 +41,19 @@ class Savepoints:
         except Exception as error:  # noqa: BLE001  whoever asked shall see it
             self._survive(error)
             del self._connection.woken[woken:]
+            self._undo()
+            return None, self.told(error)
+        if not self.alone:
+            self._execute("RELEASE job")
+        return result, None
+
+    def _undo(self) -> None:
+        if self.alone:
+            self._execute("ROLLBACK")
+            self._execute("BEGIN IMMEDIATE")
+        else:
             self._execute("ROLLBACK TO job")
             self._execute("RELEASE job")
-            return None, self.told(error)
-        self._execute("RELEASE job")
-        return result, None
 
     def played(self, steps: Sequence[Job]) -> list[Result]:
         """Answer one line of each script, and leave no trace."""

@@ -51,6 +51,7 @@ class ScriptTransaction(Statements):
         """Whose it is."""
         self._script = Script(patient=patient)
         self._then: list[Callable[[], None]] = []
+        self._meanwhile: list[Callable[[], None]] = []
         self._asking: asyncio.Future[Answer] | None = None  # a line at a time, whoever asks
 
     @property
@@ -73,6 +74,10 @@ class ScriptTransaction(Statements):
         """Call once this has committed."""
         self._open()
         self._then.append(call)
+
+    def meanwhile(self, call: Callable[[], None]) -> None:
+        """Call once its commit was asked for, whatever becomes of it."""
+        self._meanwhile.append(call)
 
     async def ask(self, work: Work[Any], *, reads: bool, ours: bool) -> Any:
         """Answer `work` now, and again, alike, when this commits."""
@@ -106,7 +111,10 @@ class ScriptTransaction(Statements):
         script = self._open()
         script.ended = True
         if script.changes:
-            await self.player.commit(script)
+            committing = self.player.commit(script)
+            for call in self._meanwhile:
+                call()
+            await committing
         else:
             self.player.forget(script)
         for call in self._then:

@@ -10,9 +10,9 @@ from typing import Any
 from isthmus.engines.sqlite.address import Address
 from isthmus.engines.sqlite.database.batches import Batches, RefusedItemError
 from isthmus.engines.sqlite.database.checkpoints import BOUND, Checkpoints
-from isthmus.engines.sqlite.database.connection import OwnConnection, is_busy, is_partial
+from isthmus.engines.sqlite.database.connection import OwnConnection, Work, is_busy, is_partial
 from isthmus.engines.sqlite.database.favour import Favour
-from isthmus.engines.sqlite.database.job import LOOK, MERGE, STEP, WRITE, Job
+from isthmus.engines.sqlite.database.job import LAST, LOOK, MERGE, STEP, WRITE, Job
 from isthmus.engines.sqlite.database.savepoints import Savepoints
 from isthmus.engines.sqlite.database.script import Script
 from isthmus.engines.sqlite.database.worker import Result, Worker
@@ -121,6 +121,7 @@ class Writer(Worker[Job]):
             self._begin()
             if steps:
                 self.answer(self._savepoints.played(steps))
+            self._savepoints.alone = len(jobs) == 1
             results = self._apply(kept, fused=fused)
             told = self._tell_ahead()
             self._execute("COMMIT" if kept else "ROLLBACK")
@@ -133,12 +134,15 @@ class Writer(Worker[Job]):
 
     def _apply(self, jobs: Sequence[Job], *, fused: bool) -> list[Result]:
         results: list[Result] = []
+        last: list[tuple[asyncio.Future[Any], Work[Any]]] = []
         batches, isolated = Batches(self._savepoints), self._savepoints.isolated
         for future, kind, what, item, _ in jobs:
             if kind == MERGE:
                 batches.add(what, item, future)
             elif kind == WRITE:
                 results.append((future, *isolated(what)))
+            elif kind == LAST:
+                last.append((future, what))
             else:
                 if what.sees_ours:  # also what others of this group have staged
                     results += batches.run()
@@ -146,7 +150,8 @@ class Writer(Worker[Job]):
                 results.append((future, None, error))
                 if fused and error is None:
                     batches.add_staged(what)
-        return results + batches.run()
+        results += batches.run()
+        return results + [(future, *isolated(what)) for future, what in last]
 
     def _replayed(self, script: Script) -> tuple[None, Exception | None]:
         """Play its lines for good; savepoints are for times in which lines change."""

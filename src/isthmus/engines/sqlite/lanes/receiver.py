@@ -82,7 +82,7 @@ class SqliteReceiver:
         expected = max(0, min(limit, room + len(doubtful)))
         self._asked += expected
         try:
-            claimed = await self._database.write(claim, lazy=True)
+            claimed = await self._database.write(claim, lazy=True, last=True)
         finally:
             self._asked -= expected
             if self._held.wanted:  # another call may have what this one did not get
