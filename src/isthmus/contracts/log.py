@@ -21,7 +21,7 @@ not `read` for `session` seconds loses its partitions. See also
 `isthmus.contracts`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Literal, Protocol
 from zlib import crc32
 
@@ -139,9 +139,9 @@ class LogEngine(Protocol):
             ConfigError: It exists with other partitions or versions.
         """
 
-    async def append(
+    def append(
         self, log: str, messages: Sequence[Message], *, expected: Versions = None, tx: Tx = None
-    ) -> None:
+    ) -> Awaitable[None]:
         """Add `messages`; those of one key in order and, if versioned, whole.
         `expected` maps a key to its last version (0: no record yet).
 
@@ -151,6 +151,7 @@ class LogEngine(Protocol):
             ConflictError: A key has another version; nothing was added.
             UnavailableError: A part may have been added.
         """
+        ...
 
     async def read(
         self, log: str, partition: int, *, offset: int, limit: int, wait: float = 0.0

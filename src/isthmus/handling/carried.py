@@ -31,7 +31,10 @@ def carried() -> Mapping[str, str]:
     """Return the headers that a message made here has of itself; do not change it."""
     unit = current.get()
     if unit is None or not unit.batch:
-        found = _brought()
+        found = trace.get()
+        if callable(found):
+            found = found()
+            trace.set(found)
     else:
         found = unit.carried
         if found is None:
@@ -60,14 +63,6 @@ def correlated(id: str) -> Generator[None]:
         yield
     finally:
         _named.reset(token)
-
-
-def _brought() -> Mapping[str, str]:
-    found = trace.get()
-    if callable(found):
-        found = found()
-        trace.set(found)
-    return found
 
 
 def _following(batch: Sequence[Delivery | Record]) -> Mapping[str, str]:

@@ -80,18 +80,26 @@ class Deciding:
         Raises:
             ConflictError: 50 times another was first; nothing was appended.
         """
-        async with self._turns.of(asked.key):
+        if not self._turns.take(asked.key):
+            await self._turns.wait(asked.key)
+        try:
+            return await self._in_turn(asked)
+        finally:
+            self._turns.give(asked.key)
+
+    async def _in_turn(self, asked: Asked) -> Handled[Any]:
+        if self._seals.needed:
             await self._states.attend()
-            known = self._states.known(asked.key)
-            if known is not None and (handled := await self._at_once(asked, known)) is not None:
-                return handled
-            for attempt in range(1, PATIENCE):
-                try:
-                    return await self._freshly(asked, attempt)
-                except ConflictError as error:
-                    if self._done.refused(error) and (first := await self._first(asked)):
-                        return first
-            return await self._freshly(asked, PATIENCE)
+        known = self._states.known(asked.key)
+        if known is not None and (handled := await self._at_once(asked, known)) is not None:
+            return handled
+        for attempt in range(1, PATIENCE):
+            try:
+                return await self._freshly(asked, attempt)
+            except ConflictError as error:
+                if self._done.refused(error) and (first := await self._first(asked)):
+                    return first
+        return await self._freshly(asked, PATIENCE)
 
     async def _at_once(self, asked: Asked, known: Live) -> Handled[Any] | None:
         """Decide on a state that may be old: only if it is the newest will events be appended,

@@ -28,7 +28,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """The id of the message or command that led to it."""
 
 
-_acting: ContextVar[Metadata] = ContextVar("isthmus-acting", default=Metadata())  # noqa: B039
+_NOBODY, _NONE = Metadata(), dict[str, str]()
+_acting: ContextVar[Metadata] = ContextVar("isthmus-acting", default=_NOBODY)
 
 
 @contextmanager
@@ -54,8 +55,10 @@ def headers_of(
 ) -> Mapping[str, str]:
     """Return the headers of the events of one command: what was said for it alone, around it,
     and by the message or request that is handled here."""
-    around, found = _acting.get(), {} if headers is None else dict(headers)
-    here = carried()
+    around, here = _acting.get(), carried()
+    if not (command or who or why or headers or here) and around is _NOBODY:
+        return _NONE
+    found = {} if headers is None else dict(headers)
     begun, caused = here.get(CORRELATION, ""), here.get(CAUSATION, "")
     _add(found, WHO, who or around.who)
     _add(found, WHY, why or around.why)

@@ -1,11 +1,12 @@
 """Logs, and the groups that read them, in one file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from math import inf
 from typing import Any
 
 from isthmus.contracts import Edge, LogCapabilities, LogEngine, Member, Record, Tx, Versions
 from isthmus.engines.sqlite.database.database import Connection, Database
+from isthmus.engines.sqlite.database.transaction import DONE
 from isthmus.engines.sqlite.limits import MAX_BATCH, MAX_BODY, require_fitting
 from isthmus.engines.sqlite.records import groups, records
 from isthmus.engines.sqlite.records.groups import Group
@@ -119,17 +120,24 @@ class SqliteLog:
 
     # --- appending and reading
 
-    async def append(
+    def append(
         self, log: str, messages: Sequence[Message], *, expected: Versions = None, tx: Tx = None
-    ) -> None:
-        shape = await self._shape(log)
+    ) -> Awaitable[None]:
+        if (shape := self._shapes.get(log)) is None:
+            return self._append_first(log, messages, expected, tx)
         require_fitting(log, messages)
         if expected is not None:
             _require_versioned(shape)
-        if messages or expected:
-            clock = self._database.clock
-            added = Append.of(shape, messages, expected=expected, clock=clock)
-            await self._database.merge(append, added, tx=tx)
+        if not (messages or expected):
+            return DONE
+        added = Append.of(shape, messages, expected=expected, clock=self._database.clock)
+        return self._database.merge(append, added, tx=tx)
+
+    async def _append_first(
+        self, log: str, messages: Sequence[Message], expected: Versions, tx: Tx
+    ) -> None:
+        await self._shape(log)
+        await self.append(log, messages, expected=expected, tx=tx)
 
     async def read(
         self, log: str, partition: int, *, offset: int, limit: int, wait: float = 0.0

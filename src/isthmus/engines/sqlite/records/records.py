@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from isthmus.clock import Clock
 from isthmus.contracts import Record, Versions, partition_of
 from isthmus.engines.sqlite.database.connection import Connection
-from isthmus.engines.sqlite.database.rows import insert
+from isthmus.engines.sqlite.database.rows import find_each, insert
 from isthmus.engines.sqlite.packing import pack, unpack_all
 from isthmus.errors import ConflictError
 from isthmus.message import Message
@@ -79,11 +79,12 @@ CREATE TABLE isthmus_version ( -- of keys whose last records are gone
 
 _TAIL = "SELECT tail FROM isthmus_partition WHERE part = ?"
 _ADVANCE = "UPDATE isthmus_partition SET tail = ?, bytes = bytes + ? WHERE part = ?"
-_VERSION = """
-SELECT ifnull(
+_VERSIONS = """
+SELECT w.key, ifnull(
   (SELECT max(version) FROM isthmus_record
-    WHERE id >> 40 = ?1 AND key = ?2 AND version IS NOT NULL),
-  ifnull((SELECT version FROM isthmus_version WHERE part = ?1 AND key = ?2), 0))
+    WHERE id >> 40 = ? AND key = w.key AND version IS NOT NULL),
+  ifnull((SELECT version FROM isthmus_version WHERE part = ? AND key = w.key), 0))
+FROM w
 """
 _PAGE = """
 SELECT id, at, ifnull(version, 0), packed FROM isthmus_record
@@ -115,7 +116,8 @@ class Append(NamedTuple):
     shape: Shape
     rows: Sequence[tuple[int, str, int, bytes]]
     """part, key, size of the body, packed"""
-    expected: Mapping[str, int]
+    expected: Sequence[tuple[tuple[int, str], int]]
+    """part and key, version"""
     clock: Clock
 
     @classmethod
@@ -123,7 +125,9 @@ class Append(NamedTuple):
         cls, shape: Shape, messages: Sequence[Message], *, expected: Versions, clock: Clock
     ) -> "Append":
         rows = [(part_of(shape, m.key), m.key, len(m.body), pack(m)) for m in messages]
-        return cls(shape, rows, expected or {}, clock)
+        wanted = (expected or {}).items()
+        versions = [((part_of(shape, key), key), version) for key, version in wanted]
+        return cls(shape, rows, versions, clock)
 
 
 def part_of(shape: Shape, key: str) -> int:
@@ -135,13 +139,14 @@ def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | No
 
     They are appended now, when they commit: moments ascend with the offsets.
     """
-    versions, places = _Versions(db), _Places(db)
+    versions, places = _Versions.of(db, appends), _Places(db)
     rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     answers: list[ConflictError | None] = []
+    at = appends[0].clock.now()
     for each in appends:
         answers.append(conflict := versions.conflict(each))
         if conflict is None:
-            _place(each, versions, places, rows)
+            _place(each, versions, places, rows, at=at)
             db.wake(channel_of(each.shape.log))
     for part, added in rows.items():
         size = sum(len(key.encode()) + body for *_, key, body, _ in added)
@@ -166,20 +171,25 @@ class _Places(dict[int, int]):
 class _Versions(dict[tuple[int, str], int]):
     """The last version of each key, by part and key; looked up once."""
 
-    def __init__(self, db: Connection) -> None:
-        super().__init__()
-        self._db = db
-
-    def __missing__(self, place: tuple[int, str]) -> int:
-        version: int = self._db.execute(_VERSION, place).fetchone()[0]
-        self[place] = version
-        return version
+    @classmethod
+    def of(cls, db: Connection, appends: Sequence[Append]) -> "_Versions":
+        versions, keys = cls(), defaultdict[int, set[str]](set)
+        for each in appends:
+            for (part, key), _ in each.expected:
+                keys[part].add(key)
+            if each.shape.versioned:
+                for part, key, _, _ in each.rows:
+                    keys[part].add(key)
+        for part, wanted in keys.items():
+            for key, version in find_each(db, _VERSIONS, list(wanted), parameters=(part, part)):
+                versions[part, key] = version
+        return versions
 
     def conflict(self, append: Append) -> ConflictError | None:
         """Return why its expectation does not hold."""
-        for key, version in append.expected.items():
-            if (actual := self[part_of(append.shape, key), key]) != version:
-                subject = f"{append.shape.name}/{key}"
+        for place, version in append.expected:
+            if (actual := self[place]) != version:
+                subject = f"{append.shape.name}/{place[1]}"
                 return ConflictError(
                     f"{subject} is at version {actual}, not at {version} as expected",
                     subject=subject,
@@ -192,9 +202,11 @@ def _place(
     versions: _Versions,
     places: _Places,
     rows: Mapping[int, list[tuple[Any, ...]]],
+    *,
+    at: float,
 ) -> None:
     """Give each row its id and version, and put it with the others of its partition."""
-    at, version = append.clock.now(), None
+    version = None
     for part, key, size, packed in append.rows:
         if append.shape.versioned:
             version = versions[part, key] = versions[part, key] + 1
