@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from isthmus.contracts import LogEngine, StoreEngine, Transaction
 from isthmus.errors import ConflictError
 from isthmus.handling.unit import PATIENCE, Unit
@@ -23,7 +25,7 @@ from isthmus.sourcing.turns import Turns
 __all__ = ["Asked", "Deciding"]
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """One command, and what its events are to say."""
 
     key: str
@@ -34,7 +36,7 @@ class Asked(NamedTuple):
     headers: Mapping[str, str]
 
 
-class _Decided(NamedTuple):
+class _Decided(msgspec.Struct, frozen=True, gc=False):
     """What a command comes to, if `before` is still the newest state."""
 
     before: Live

@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from isthmus.clock import Clock
 from isthmus.contracts import Record, Versions, partition_of
 from isthmus.engines.sqlite.database.connection import Connection
@@ -110,7 +112,7 @@ class Shape(NamedTuple):
     """The number of each partition's part of the table."""
 
 
-class Append(NamedTuple):
+class Append(msgspec.Struct, frozen=True, gc=False):
     """What one call of `append` adds."""
 
     shape: Shape
@@ -131,7 +133,8 @@ class Append(NamedTuple):
 
 
 def part_of(shape: Shape, key: str) -> int:
-    return shape.parts[partition_of(key, len(shape.parts))]
+    parts = shape.parts
+    return parts[0] if len(parts) == 1 else parts[partition_of(key, len(parts))]
 
 
 def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | None]:
