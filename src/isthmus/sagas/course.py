@@ -111,9 +111,11 @@ class Course:
         self._affect(event.position)
 
     def _done(self, event: Done) -> None:
-        self._ask("step", event)
-        self._affect(event.position)
-        self.outcomes[event.position] = event
+        position = event.position
+        self.asked[position] = Asked("step", event.name)
+        if position not in self.effects:
+            self.effects.append(position)
+        self.outcomes[position] = event
 
     def _try(self, event: Tried) -> None:
         self._ask("step", event)

@@ -42,7 +42,8 @@ class Deciding:
         """Return the steps that can begin now."""
         while True:
             self._playback.advance()
-            self._mark()
+            if self._playback.marks:
+                self._mark()
             if self._playback.ended or self._playback.fault is not None:
                 return ()
             steps, moved = list[Step](), False
@@ -55,7 +56,8 @@ class Deciding:
             if self._playback.fault is not None:
                 return ()
             if not moved:
-                self._announce(steps)
+                if steps:
+                    self._announce(steps)
                 return steps
 
     def _mark(self) -> None:

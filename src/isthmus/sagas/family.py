@@ -46,6 +46,8 @@ class Family:
     def __init__(self, host: Host, name: str) -> None:
         self.host, self.name = host, name
         self.versions: dict[int, Recipe] = {}
+        self.newest_options = SagaOptions()
+        """What holds for all versions together: that of the newest."""
         self.topic, self.timers = f"isthmus.saga.{name}", f"isthmus.saga-timers.{name}"
         self.waiters = host.kept(Waiters)
         self.driven: set[str] = set()
@@ -60,11 +62,6 @@ class Family:
     @property
     def newest(self) -> Recipe:
         return self.versions[max(self.versions)]
-
-    @property
-    def newest_options(self) -> SagaOptions:
-        """What holds for all versions together: that of the newest."""
-        return self.newest.options if self.versions else SagaOptions()
 
     @cached_property
     def store(self) -> StoreEngine:
@@ -105,6 +102,7 @@ class Family:
         if not self.versions:
             await self._open()
         self.versions[recipe.version] = recipe
+        self.newest_options = self.newest.options
 
     async def _open(self) -> None:
         """Declare its queue.

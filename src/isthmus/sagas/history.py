@@ -24,17 +24,22 @@ class History:
         self.key = key
         self._chunks = list(chunks)
         self._version = version
+        self._begun: list[Event] | None = None
+        """All of it, while that is only what this process has just written."""
 
     @property
     def exists(self) -> bool:
         return bool(self._chunks)
 
     def events(self) -> list[Event]:
+        if self._begun is not None:
+            return list(self._begun)
         return [event for chunk in self._chunks for event in decode(chunk)]
 
     def append(self, events: list[Event]) -> Put:
         """Return the change that adds `events`, if nobody else has added any since; the next is
         made as if it were committed."""
+        self._begun = events if not self._chunks else None
         if not self._chunks or len(self._chunks[-1]) >= CHUNK:
             self._chunks.append(b"")
             self._version = 0

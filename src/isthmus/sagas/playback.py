@@ -104,7 +104,8 @@ class Playback:
             operation = branch.waits
             if operation is None or isinstance(operation, Gather):
                 continue
-            if operation.position in self.busy or not self._is_failing(branch):
+            alone = branch.within is None
+            if alone or operation.position in self.busy or not self._is_failing(branch):
                 yield operation
 
     def _is_failing(self, branch: Branch) -> bool:

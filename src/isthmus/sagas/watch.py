@@ -23,7 +23,7 @@ class Watch:
     def begin(self, attempt: Attempt) -> None:
         """Have `attempt` looked after, until `end`."""
         self._attempts[attempt] = self._clock.now()
-        if self._sleeps or min(attempt.timeout, attempt.heartbeat or TICK) < TICK:
+        if self._sleeps or attempt.timeout < TICK or (attempt.heartbeat or TICK) < TICK:
             self._changed.set()
 
     def end(self, attempt: Attempt) -> None:
