@@ -11,7 +11,7 @@ versioned logs, and 0 for what compaction has kept as the newest of its key.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -79,8 +79,9 @@ CREATE TABLE isthmus_version ( -- of keys whose last records are gone
 ) WITHOUT ROWID;
 """
 
-_TAIL = "SELECT tail FROM isthmus_partition WHERE part = ?"
-_ADVANCE = "UPDATE isthmus_partition SET tail = ?, bytes = bytes + ? WHERE part = ?"
+_ADVANCE = """
+UPDATE isthmus_partition SET tail = tail + ?, bytes = bytes + ? WHERE part = ? RETURNING tail
+"""
 _VERSIONS = """
 SELECT w.key, ifnull(
   (SELECT max(version) FROM isthmus_record
@@ -137,38 +138,30 @@ def part_of(shape: Shape, key: str) -> int:
     return parts[0] if len(parts) == 1 else parts[partition_of(key, len(parts))]
 
 
+_Added = tuple[float, int | None, str, int, bytes]
+"""at, version, key, size, packed"""
+
+
 def append(db: Connection, appends: Sequence[Append]) -> list[ConflictError | None]:
     """Add them together, each whole or, if a version differs, not at all.
 
     They are appended now, when they commit: moments ascend with the offsets.
     """
-    versions, places = _Versions.of(db, appends), _Places(db)
-    rows: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    versions = _Versions.of(db, appends)
+    rows: dict[int, list[_Added]] = defaultdict(list)
     answers: list[ConflictError | None] = []
     at = appends[0].clock.now()
     for each in appends:
         answers.append(conflict := versions.conflict(each))
         if conflict is None:
-            _place(each, versions, places, rows, at=at)
+            _add(each, versions, rows, at=at)
             db.wake(channel_of(each.shape.log))
     for part, added in rows.items():
-        size = sum(len(key.encode()) + body for *_, key, body, _ in added)
-        db.execute(_ADVANCE, (places[part] & _LAST, size, part))
-        insert(db, "isthmus_record", added)
+        size = sum([len(key.encode()) + body for _, _, key, body, _ in added])
+        (tail,) = db.execute(_ADVANCE, (len(added), size, part)).fetchone()
+        first = (part << OFFSETS) + tail - len(added)
+        insert(db, "isthmus_record", [(first + place, *row) for place, row in enumerate(added)])
     return answers
-
-
-class _Places(dict[int, int]):
-    """The id that comes next in each part, looked up once."""
-
-    def __init__(self, db: Connection) -> None:
-        super().__init__()
-        self._db = db
-
-    def __missing__(self, part: int) -> int:
-        (tail,) = self._db.execute(_TAIL, (part,)).fetchone()
-        self[part] = place = (part << OFFSETS) + tail
-        return place
 
 
 class _Versions(dict[tuple[int, str], int]):
@@ -200,22 +193,19 @@ class _Versions(dict[tuple[int, str], int]):
         return None
 
 
-def _place(
+def _add(
     append: Append,
     versions: _Versions,
-    places: _Places,
-    rows: Mapping[int, list[tuple[Any, ...]]],
+    rows: Mapping[int, list[_Added]],
     *,
     at: float,
 ) -> None:
-    """Give each row its id and version, and put it with the others of its partition."""
+    """Give each row its version, and put it with the others of its partition."""
     version = None
     for part, key, size, packed in append.rows:
         if append.shape.versioned:
             version = versions[part, key] = versions[part, key] + 1
-        id_ = places[part]
-        places[part] = id_ + 1
-        rows[part].append((id_, at, version, key, size, packed))
+        rows[part].append((at, version, key, size, packed))
 
 
 def page(db: Connection, part: int, *, offset: int, limit: int) -> list[Row]:
