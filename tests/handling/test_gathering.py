@@ -51,3 +51,15 @@ async def test_more_than_fit_into_one_go_are_done_beside_each_other() -> None:
     assert goes == [[1, 2], [3, 4], [5]]
     gate.set()
     await gathering.done()
+
+
+async def test_who_waits_for_fewer_is_told_when_they_are_fewer() -> None:
+    counts = list[int]()
+
+    async def work(_: list[int]) -> None: ...
+
+    gathering = Gathering(work, fewer=lambda: counts.append(gathering.count))
+    gathering.add([1, 2, 3])
+    await gathering.done()
+    await ManualClock().settle()
+    assert counts == [0]

@@ -30,16 +30,19 @@ class Session:
     def __init__(self, connection: Any, now: float) -> None:
         self._at, self._now, self._token = connection, now, 0
 
-    async def claim(self) -> int:
+    async def claim(self, most: int) -> int:
+        """Return how many were handed out."""
+        return len(await self._claimed(most))
+
+    async def _claimed(self, most: int) -> list[Any]:
         self._token += 1
-        row = await self._at.fetchrow(
-            "SELECT seq FROM isthmus.claim(1, 1, $1, $2, 30.0)", self._token, self._now
+        return await self._at.fetch(
+            "SELECT seq FROM isthmus.claim(1, $1, $2, $3, 30.0)", most, self._token, self._now
         )
-        return row[0]
 
     async def round(self) -> None:
         """Claim one, extend it, acknowledge it; claim one more, and drop another."""
-        seq, token, now = await self.claim(), self._token, self._now
+        [(seq,)], token, now = await self._claimed(1), self._token, self._now
         await self._at.fetch("SELECT isthmus.extend(1, $1, $2, $3, 30.0)", [seq], [token], now)
         await self._at.fetch(
             "SELECT isthmus.settle('{1}', $1, $2, '{NULL}', '{0}', '{NULL}', '{r}', true, $3)",
@@ -67,6 +70,20 @@ async def test_a_long_queue_costs_what_a_short_one_does(
     async with connection.transaction():
         await session.round()
         assert await session.rows_read("slot") < FEW
+
+
+async def test_many_are_claimed_from_a_long_queue_without_a_look_at_the_rest(
+    engine: PostgresEngine, clock: ManualClock, connection: Any
+) -> None:
+    await engine.queue.declare("orders", "billing")
+    await engine.queue.send("orders", [Message() for _ in range(2 * MANY)])
+    await connection.execute("ANALYZE isthmus.slot")
+    session = Session(connection, clock.now())
+    for _ in range(10):  # the first are planned for what they are given, the others once for all
+        async with connection.transaction():
+            before = await session.rows_read("slot")
+            assert await session.claim(50) == 50
+            assert await session.rows_read("slot") - before < FEW
 
 
 async def test_a_long_log_costs_what_a_short_one_does(

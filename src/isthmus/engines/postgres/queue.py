@@ -61,7 +61,9 @@ class PostgresQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._moments = Moments(database)
-        self._sending = Funnel[Send, None](self._send_all, weigh=_weight_of)
+        self._sending = Funnel[Send, None](
+            self._send_all, weigh=_weight_of, in_any_order=_has_no_key
+        )
         self._settling = Funnel[Settlement, Sequence[str]](
             self._settle_all, weigh=lambda settlement: 1000 * len(settlement.said)
         )
@@ -204,6 +206,10 @@ class PostgresQueue:
                 f"subscription {topic}/{subscription} was never declared: declare it first"
             )
         return found[0]
+
+
+def _has_no_key(send: Send) -> bool:
+    return len(send.messages) == 1 and not send.messages[0].key
 
 
 def _weight_of(send: Send) -> int:

@@ -12,10 +12,13 @@ __all__ = ["MIGRATIONS"]
 
 _BY_INDEX = """
 DO $$
-DECLARE each regprocedure; setting text;
+DECLARE
+  each regprocedure; setting text;
+  settings text[] := '{enable_seqscan, enable_bitmapscan, enable_sort, enable_mergejoin,
+    enable_hashjoin}';
 BEGIN
   FOR each IN SELECT oid FROM pg_proc WHERE pronamespace = 'isthmus'::regnamespace LOOP
-    FOREACH setting IN ARRAY '{enable_seqscan, enable_mergejoin, enable_hashjoin}'::text[] LOOP
+    FOREACH setting IN ARRAY settings LOOP
       EXECUTE format('ALTER FUNCTION %s SET %s = off', each, setting);
     END LOOP;
   END LOOP;
@@ -23,11 +26,12 @@ BEGIN
     AND proname IN ('append', 'put_absent', 'send') -- which join what they are given
   LOOP
     EXECUTE format('ALTER FUNCTION %s SET enable_hashjoin = on', each);
+    EXECUTE format('ALTER FUNCTION %s SET enable_sort = on', each);
   END LOOP;
 END $$;
 """
-"""Every statement has its index: a queue that was empty when a plan was made, and kept, may
-have a million messages when it is used."""
+"""Every statement has its index, and its order: a queue that was empty when a plan was made, and
+kept, may have a million messages when it is used, and a claim must not sort them."""
 
 _FIRST = (
     TABLES,

@@ -28,11 +28,10 @@ class Finishing:
         settled: Callable[[], None],
     ) -> None:
         self._host, self._of, self._inbox, self._receiver = host, of, inbox, receiver
-        self._settled = settled
         self._one = host.one_scope
         most = host.queue.capabilities.max_batch
-        self._handled = Gathering(self._finish, most=most)
-        self._noted = Gathering(self._acknowledge, most=most)
+        self._handled = Gathering(self._finish, most=most, fewer=settled)
+        self._noted = Gathering(self._acknowledge, most=most, fewer=settled)
 
     def handled(self, deliveries: Sequence[Delivery]) -> None:
         """Note and acknowledge these in the next shared commit."""
@@ -64,8 +63,6 @@ class Finishing:
             await self._without(batch, error)
         except UnavailableError as error:
             self._stalled(error)
-        finally:
-            self._settled()
 
     async def _commit(self, batch: Sequence[Delivery]) -> None:
         ids = [delivery.message.id for delivery in batch]
@@ -103,8 +100,6 @@ class Finishing:
             pass  # another has it, and will find it in the inbox
         except UnavailableError as error:
             self._stalled(error)
-        finally:
-            self._settled()
 
     def duplicate(self, delivery: Delivery) -> None:
         """Let one go that was handled before."""

@@ -17,9 +17,14 @@ class Gathering(Generic[T]):
     if there are more, several run beside each other."""
 
     def __init__(
-        self, work: Callable[[list[T]], Coroutine[Any, Any, None]], *, most: int = sys.maxsize
+        self,
+        work: Callable[[list[T]], Coroutine[Any, Any, None]],
+        *,
+        most: int = sys.maxsize,
+        fewer: Callable[[], None] = lambda: None,
     ) -> None:
-        self._work, self._most = work, most
+        """`fewer` is called whenever a go is over, and `count` is without what was in it."""
+        self._work, self._most, self._fewer = work, most, fewer
         self._new: list[T] = []
         self._tasks: dict[asyncio.Task[None], list[T]] = {}
 
@@ -56,3 +61,4 @@ class Gathering(Generic[T]):
         del self._tasks[task]
         if not self._tasks:
             self._begin()
+        self._fewer()
