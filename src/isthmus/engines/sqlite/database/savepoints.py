@@ -50,7 +50,7 @@ class Savepoints:
     def _undo(self) -> None:
         if self.alone:
             self._execute("ROLLBACK")
-            self._execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN")  # of nothing, or of what its caller gives up
         else:
             self._execute("ROLLBACK TO job")
             self._execute("RELEASE job")
