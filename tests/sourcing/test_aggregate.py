@@ -352,3 +352,43 @@ def test_a_position_is_text_and_back(text: str) -> None:
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="no position"):
         Position.parse(text)
+
+
+class Added(msgspec.Struct, frozen=True):
+    item: str
+
+
+class Basket(msgspec.Struct, frozen=True):
+    items: list[str] = []
+
+    def decide(self, command: Deposit) -> Sequence[Added]:
+        return [Added(str(command.amount))]
+
+    def evolve(self, event: Added) -> "Basket":
+        self.items.append(event.item)  # which it should not
+        return self
+
+
+async def test_each_aggregate_begins_with_a_state_of_its_own() -> None:
+    app = App("shop", engine="memory://")
+    baskets = app.aggregate("basket", Basket)
+    async with app:
+        await baskets.handle("anna", Deposit(1))
+        assert await baskets.load("bert") == Basket([])
+
+
+class Forgetful(msgspec.Struct, frozen=True):
+    def decide(self, command: Deposit) -> Sequence[Added]:
+        return [Added(str(command.amount))]
+
+    def evolve(self, event: Added) -> "Forgetful":  # pyright: ignore[reportReturnType]
+        del event
+
+
+async def test_an_evolve_that_forgets_to_return_is_refused_and_nothing_is_appended() -> None:
+    app = App("shop", engine="memory://")
+    forgetful = app.aggregate("forgetful", Forgetful)
+    async with app:
+        with pytest.raises(SchemaError, match=r"Forgetful\.evolve\(.*expected a Forgetful, got No"):
+            await forgetful.handle("a", Deposit(1))
+        assert await forgetful.version("a") == 0

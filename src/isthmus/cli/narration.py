@@ -8,6 +8,7 @@ from isthmus.handling.facts import (
     MessageBuried,
     MessageRetried,
 )
+from isthmus.sagas.facts import SagaCompensating, SagaStuck, StepFailed, StepRetried
 from isthmus.services.serving.facts import ServerListening
 from isthmus.signals import Signals
 
@@ -22,6 +23,10 @@ def narrate(signals: Signals, *, serving: bool) -> None:
     signals.listen(MessageBuried, _buried)
     signals.listen(HandlerTimedOut, _timed_out)
     signals.listen(ConsumerStalled, _stalled)
+    signals.listen(StepRetried, _step_retried)
+    signals.listen(StepFailed, _step_failed)
+    signals.listen(SagaCompensating, _turning_back)
+    signals.listen(SagaStuck, _stuck)
     if serving:
         signals.listen(ServerListening, _listening)
 
@@ -63,3 +68,37 @@ def _timed_out(signal: HandlerTimedOut) -> None:
 
 def _stalled(signal: ConsumerStalled) -> None:
     _log.error("%s: waiting, the engine is out of reach: %s", signal.address, signal.error)
+
+
+def _step_retried(signal: StepRetried) -> None:
+    _log.warning(
+        "saga %s/%s: step %s failed (attempt %d, again in %.1f s): %s",
+        signal.saga,
+        signal.id,
+        signal.step,
+        signal.attempt,
+        signal.delay,
+        signal.error,
+    )
+
+
+def _step_failed(signal: StepFailed) -> None:
+    _log.warning(
+        "saga %s/%s: step %s failed for good: %s", signal.saga, signal.id, signal.step, signal.error
+    )
+
+
+def _turning_back(signal: SagaCompensating) -> None:
+    _log.warning("saga %s/%s turns back: %s", signal.saga, signal.id, signal.why)
+
+
+def _stuck(signal: SagaStuck) -> None:
+    _log.error(
+        "saga %s/%s is stuck (%s): %s (isthmus sagas show %s/%s)",
+        signal.saga,
+        signal.id,
+        signal.reason,
+        signal.detail,
+        signal.saga,
+        signal.id,
+    )

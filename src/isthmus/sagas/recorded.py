@@ -31,7 +31,8 @@ class RecordedSaga(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(told), indent=1)
 
     def write(self, path: str | Path) -> None:
-        """Write it to a file."""
+        """Write it to a file, in a folder that is made if it is missing."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_bytes(self.json())
 
     @classmethod

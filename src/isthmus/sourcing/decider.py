@@ -32,9 +32,16 @@ class Decider(Generic[S]):
         self.commands: Schema[Any] = _models(decide.taken, of=f"{decide.title}()'s command")
         self.events: Schema[Any] = _models(evolve.taken, of=f"{evolve.title}()'s event")
         self._require_evolved(decide)
-        self.initial: S = _begun(state) if initial is None else initial
+        self._initial = initial
+        if not isinstance(self.begun(), state):
+            raise ConfigError(f"initial={initial!r}: expected a {type_name(state)}")
         self._decide: Callable[[Any, Any], object] = _unbound(state, "decide")
         self.evolve: Callable[[Any, Any], S] = _unbound(state, "evolve")
+
+    def begun(self) -> S:
+        """Return the state of an aggregate of which nothing has happened: its own, as a list in
+        it may be one that somebody changes in place."""
+        return _begun(self.type) if self._initial is None else self._initial
 
     def checked(self, command: Any) -> tuple[Any, bytes]:
         """Return `command` as it is read back, with its parts checked too; and as bytes that
@@ -58,10 +65,25 @@ class Decider(Generic[S]):
         )
 
     def evolved(self, state: S, events: Iterable[Any]) -> S:
+        """Return what `events` make of a state.
+
+        Raises:
+            SchemaError: `evolve` returned something else than a state, as a branch of it that
+                forgets to return.
+        """
         evolve = self.evolve
         for event in events:
             state = evolve(state, event)
+            if state.__class__ is not self.type:
+                self._require_state(state, f"{type_name(self.type)}.evolve({described(event)})")
         return state
+
+    def _require_state(self, state: object, of: str) -> None:
+        if not isinstance(state, self.type):
+            raise SchemaError(
+                f"{of}: expected a {type_name(self.type)}, got {described(state)}; every branch "
+                "of evolve() returns the next state, or `self`"
+            )
 
     def _require_evolved(self, decide: "_Method") -> None:
         """What is decided has to be evolved; events of the past may be evolved beside."""

@@ -83,7 +83,7 @@ class States:
     async def _begun(self, key: str, *, version: float = inf) -> Live:
         """Return a state to begin with: of a snapshot that is not of a later version."""
         found = await self._snapshots.find(key) if version else None
-        return found if found and found.version <= version else Live(self._decider.initial, 0)
+        return found if found and found.version <= version else Live(self._decider.begun(), 0)
 
     async def _gone_on(self, key: str, live: Live, *, tx: Tx) -> Live:
         state, version = live
