@@ -83,6 +83,7 @@ async def test_a_deadline_counts_from_when_the_flow_saw_what_comes_before(
 ) -> None:
     async with shop.app.test(engine=engine) as t:
         await shop.placed["flow-fulfilment"].pause()
+        await t.settle()  # until who takes messages has heard of it
         await shop.placed.publish(Placed("A-1"))
         await t.advance(100)
         await shop.placed["flow-fulfilment"].resume()
