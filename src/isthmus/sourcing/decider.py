@@ -75,14 +75,15 @@ class Decider(Generic[S]):
         for event in events:
             state = evolve(state, event)
             if state.__class__ is not self.type:
-                self._require_state(state, f"{type_name(self.type)}.evolve({described(event)})")
+                self._require_state(state, event)
         return state
 
-    def _require_state(self, state: object, of: str) -> None:
+    def _require_state(self, state: object, event: object) -> None:
         if not isinstance(state, self.type):
+            name = type_name(self.type)
             raise SchemaError(
-                f"{of}: expected a {type_name(self.type)}, got {described(state)}; every branch "
-                "of evolve() returns the next state, or `self`"
+                f"{name}.evolve() of {type_name(type(event))}: expected a {name}, got "
+                f"{type_name(type(state))}; every branch of it returns the next state, or `self`"
             )
 
     def _require_evolved(self, decide: "_Method") -> None:
