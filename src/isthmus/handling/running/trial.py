@@ -43,8 +43,9 @@ PAUSE = 0.001
 LEISURE = 12.0
 """Days of virtual time are not spent on looking what is paused: `settle` looks."""
 
-QUIET = 60
-"""Turns of the loop in which nothing may stir before a trial counts as settled."""
+QUIET, LONGER = 60, 180
+"""Turns of the loop in which nothing may stir before a trial counts as settled; where a turn has
+no pause, it takes more of them."""
 
 
 @runtime_checkable
@@ -129,7 +130,8 @@ class Trial:
         """Let everything happen that can happen now."""
         await self._runtime.controls.apply(self.host)
         quiet, before = 0, None
-        while quiet < QUIET:
+        enough = LONGER if self.clock.attends else QUIET
+        while quiet < enough:
             await self.clock.settle(1)
             now = self._in_hand()
             quiet = quiet + 1 if now == before else 0
