@@ -20,9 +20,7 @@ class Turns:
         return True
 
     async def wait(self, key: str) -> None:
-        """Have the turn once who came before has given it back."""
-        if self.take(key):
-            return
+        """Have the turn of a key that somebody has, once who came before has given it back."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting[key].append(turn)
         try:
